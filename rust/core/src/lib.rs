@@ -1,0 +1,8 @@
+//! The hot and privileged paths of minidock, without Python.
+//!
+//! Two programs stand on this crate: the PyO3 extension `minidock._native` (`rust/py`) and the static
+//! binary `minidock-runtime` (`rust/runtime`), which monitors and launches containers. Each module has
+//! a readable twin in `python/minidock/_pure`; one parity suite runs both.
+
+/// The version that the extension and the binary report.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,10 @@
+//! `minidock._native`: a thin binding. Each function makes three moves: convert, release the GIL, map the error.
+
+use pyo3::prelude::*;
+
+/// The native kernel ports of minidock.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("VERSION", minidock_core::VERSION)?;
+    Ok(())
+}
