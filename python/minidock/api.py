@@ -263,7 +263,7 @@ class Streams(Protocol):
 class Progress(Protocol):
     """Told how a pull goes; Docker's words for ``status``."""
 
-    def status(self, id: str, status: str, current: int = 0, total: int = 0) -> None:  # noqa: A002
+    def status(self, id: str, status: str, current: int = 0, total: int = 0) -> None:
         """One layer's (``id``), or with an empty ``id`` the whole pull's, state."""
 
 
@@ -305,7 +305,7 @@ class Images(Protocol):
     def pull(self, reference: Reference, platform: Platform | None, progress: Progress) -> str:
         """Pull, and return the image's id. Atomic: the tag is written last. Resumable."""
 
-    def load(self, archive: BinaryIO, progress: Progress) -> list[str]:
+    def load(self, archive: BinaryIO, progress: Progress) -> Sequence[str]:
         """Load a docker or OCI archive (plain, gzip, zstd); return the names, or ids, of the images."""
 
     def import_(self, archive: BinaryIO, reference: Reference | None, changes: Sequence[str], message: str) -> str:
@@ -314,19 +314,19 @@ class Images(Protocol):
     def bootstrap(self, kind: str) -> str:
         """Make the embedded default image without any registry: auto, busybox, host, tiny, debian; return its name."""
 
-    def list(self, filters: Mapping[str, Sequence[str]], all: bool) -> list[ImageSummary]:  # noqa: A002
+    def list(self, filters: Mapping[str, Sequence[str]], all: bool) -> Sequence[ImageSummary]:
         """List images, the newest first."""
 
     def tag(self, source: str, target: Reference) -> None:
         """Give the image *source* (name or id) one more name."""
 
-    def remove(self, image: str, force: bool, prune: bool) -> list[Deleted]:
+    def remove(self, image: str, force: bool, prune: bool) -> Sequence[Deleted]:
         """Untag, and delete when the last name goes."""
 
     def inspect(self, image: str) -> dict[str, object]:
         """Return Docker's JSON of an image."""
 
-    def history(self, image: str) -> list[HistoryItem]:
+    def history(self, image: str) -> Sequence[HistoryItem]:
         """Return how the image was made, the newest first."""
 
 
@@ -361,7 +361,7 @@ class Containers(Protocol):
         filters: Mapping[str, Sequence[str]],
         limit: int,
         size: bool,
-    ) -> list[ContainerSummary]:
+    ) -> Sequence[ContainerSummary]:
         """List containers, the newest first."""
 
     def remove(self, container: str, force: bool, volumes: bool) -> None:

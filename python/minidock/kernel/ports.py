@@ -223,7 +223,7 @@ class Launch(Protocol):
         """
 
     @op("monitor.start")
-    def monitor(self, id: str, bundle: str) -> int:  # noqa: A002
+    def monitor(self, id: str, bundle: str) -> int:
         """Start a monitor process for container *id*; return our end of its control socket, a file descriptor.
 
         The monitor waits for its request (:mod:`minidock.runtime.protocol`). It is no child of ours when this returns:

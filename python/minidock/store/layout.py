@@ -107,6 +107,6 @@ def find_layout(root: str | None = None) -> Layout:
     home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     default = "/var/lib/minidock" if privileged else f"{home}/minidock"
     path = os.path.realpath(root or os.environ.get("MINIDOCK_ROOT") or default)
-    runtime = "/run" if privileged else os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/minidock-{os.getuid()}"  # noqa: S108
+    runtime = "/run" if privileged else os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/minidock-{os.getuid()}"
     base = os.environ.get("MINIDOCK_RUN") or f"{runtime}/minidock"
     return Layout(path, f"{base}/{Layout(path, '').short_id}")
