@@ -216,7 +216,7 @@ class Launch(Protocol):
         """Turn a ``config.json`` into the list of steps that starts it, as JSON. Pure.
 
         :param spec: a :class:`~minidock.oci.runtime.RuntimeSpec`.
-        :param options: a :class:`~minidock.runtime.launch.LaunchOptions`.
+        :param options: a :class:`~minidock.kernel.launch.LaunchOptions`.
         :return: a JSON list of :class:`~minidock.trace.step.PlannedStep`.
         :raises Unsupported: the spec asks for something that would be ignored.
         :raises InvalidArgument: the spec makes no sense.
@@ -226,7 +226,7 @@ class Launch(Protocol):
     def monitor(self, id: str, bundle: str) -> int:
         """Start a monitor process for container *id*; return our end of its control socket, a file descriptor.
 
-        The monitor waits for its request (:mod:`minidock.runtime.protocol`). It is no child of ours when this returns:
+        The monitor waits for its request (:mod:`minidock.kernel.protocol`). It is no child of ours when this returns:
         it outlives the engine, unless the socket closes before it was told to go.
         """
 
