@@ -48,7 +48,10 @@ class Layers(Protocol):
         """
 
     def entries(self, source: str, compression: str) -> bytes:
-        """Return the archive's entries as JSON lines ``{"name","type","mode","uid","gid","size","mtime","link"}``.
+        """Return the archive's entries as JSON lines.
+
+        Each is ``{"name","type","mode","uid","gid","size","mtime","link","offset"}``; ``offset`` is where the entry's
+        data begin in the uncompressed tar, in bytes: with it, a member of a plain tar can be read without unpacking.
 
         Strict: it raises :class:`~minidock.errors.InvalidArchive` for the same archives as :meth:`apply`.
         """
