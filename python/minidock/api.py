@@ -9,7 +9,7 @@ configuration and the engine's defaults fill it in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO, Protocol
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from minidock.oci.image import Empty, Healthcheck
 from minidock.oci.platform import Platform
 from minidock.oci.reference import Reference
+from minidock.runtime.streams import Streams as Streams
 
 
 class ContainerConfig(msgspec.Struct, frozen=True, omit_defaults=True, rename="pascal"):
@@ -242,22 +243,6 @@ class Created(msgspec.Struct, frozen=True, rename="pascal"):
 
     id: str
     warnings: tuple[str, ...] = ()
-
-
-class Streams(Protocol):
-    """Where a foreground container's bytes go. All methods are called from one thread."""
-
-    def attached(self, resize: Callable[[int, int], None], signal: Callable[[int], None]) -> None:
-        """The container is about to start; *resize* (rows, columns) and *signal* reach it from now on."""
-
-    def stdin_fd(self) -> int | None:
-        """A file descriptor to read the container's input from, or ``None``."""
-
-    def output(self, stream: int, data: bytes) -> None:
-        """Bytes of stdout (1) or stderr (2)."""
-
-    def closed(self) -> None:
-        """The container has ended, or the streams were detached."""
 
 
 class Progress(Protocol):
