@@ -16,9 +16,12 @@ from minidock.errors import InvalidArgument, Unsupported
 
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
 _PROPAGATION = frozenset({"private", "rprivate", "shared", "rshared", "slave", "rslave"})
-_TMPFS_OPTIONS = frozenset(
-    ["exec", "noexec", "suid", "nosuid", "dev", "nodev", "ro", "rw", "atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime", "sync", "async", "dirsync", "mand", "nomand", "size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol", "private", "rprivate", "shared", "rshared", "slave", "rslave", "unbindable", "runbindable", "huge", "inode32", "inode64"]
-)
+_TMPFS_WORDS = """
+exec noexec suid nosuid dev nodev ro rw atime noatime diratime nodiratime relatime norelatime strictatime nostrictatime
+sync async dirsync mand nomand size mode uid gid nr_inodes nr_blocks mpol private rprivate shared rshared slave rslave
+unbindable runbindable huge inode32 inode64
+"""
+_TMPFS_OPTIONS = frozenset(_TMPFS_WORDS.split())
 _MODES = frozenset({"ro", "rw", "z", "Z", "nocopy", "consistent", "cached", "delegated"})
 
 

@@ -9,9 +9,20 @@ from minidock.errors import InvalidArgument
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
-#: How a container can feel, and people who built what containers stand on.
-_MOODS = ["amber", "brave", "bright", "calm", "clever", "cosy", "curious", "eager", "fair", "fearless", "gentle", "glad", "golden", "happy", "honest", "hopeful", "jolly", "keen", "kind", "lively", "lucid", "merry", "mild", "neat", "nimble", "patient", "plucky", "proud", "quick", "quiet", "ready", "serene", "sharp", "silent", "sleek", "smart", "steady", "sunny", "swift", "tidy", "tranquil", "trusty", "upbeat", "vivid", "warm", "wise", "witty", "zesty"]
-_PEOPLE = ["allen", "bartik", "borg", "brooks", "cerf", "clarke", "conway", "corbato", "dijkstra", "engelbart", "feinler", "floyd", "hamilton", "holberton", "hoare", "hopper", "jennings", "joy", "karn", "kay", "kernighan", "knuth", "lamport", "liskov", "lovelace", "mcilroy", "mckusick", "moore", "nygaard", "ossanna", "perlman", "pike", "postel", "ritchie", "roberts", "shannon", "spence", "stallman", "stonebraker", "tanenbaum", "thompson", "torvalds", "turing", "wilkes", "wirth", "zuse"]
+# How a container can feel, and people who built what containers stand on.
+_MOOD_WORDS = """
+amber brave bright calm clever cosy curious eager fair fearless gentle glad golden happy honest hopeful jolly keen
+kind lively lucid merry mild neat nimble patient plucky proud quick quiet ready serene sharp silent sleek smart
+steady sunny swift tidy tranquil trusty upbeat vivid warm wise witty zesty
+"""
+_PEOPLE_WORDS = """
+allen bartik borg brooks cerf clarke conway corbato dijkstra engelbart feinler floyd hamilton holberton hoare
+hopper jennings joy karn kay kernighan knuth lamport liskov lovelace mcilroy mckusick moore nygaard ossanna
+perlman pike postel ritchie roberts shannon spence stallman stonebraker tanenbaum thompson torvalds turing
+wilkes wirth zuse
+"""
+_MOODS = _MOOD_WORDS.split()
+_PEOPLE = _PEOPLE_WORDS.split()
 
 
 def new_id() -> str:
