@@ -4,5 +4,8 @@
 //! binary `minidock-runtime` (`rust/runtime`), which monitors and launches containers. Each module has
 //! a readable twin in `python/minidock/_pure`; one parity suite runs both.
 
+pub mod error;
+pub mod sys;
+
 /// The version that the extension and the binary report.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

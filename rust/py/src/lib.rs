@@ -2,6 +2,8 @@
 
 use pyo3::prelude::*;
 
+pub mod errors;
+
 /// The native kernel ports of minidock.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
