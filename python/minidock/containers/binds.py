@@ -102,6 +102,8 @@ def check_volume_name(name: str) -> None:
 
     :raises InvalidArgument: with Docker's words.
     """
+    if len(name) == 1:
+        raise InvalidArgument("volume name is too short, names should be at least two alphanumeric characters")
     if not _VOLUME_NAME.fullmatch(name):
         raise InvalidArgument(
             f'create {name}: "{name}" includes invalid characters for a local volume name, only '

@@ -6,9 +6,10 @@ and runs it backwards (:func:`undo_lines`). Each line is one step that has an un
 
     {"op":"cgroup.delete","args":{"dirs":["/sys/fs/cgroup/memory/minidock-1f2e/4c5d"]}}
 
-When the operation commits, its lines become the container's *teardown list* on the disk, which ``stop``, ``rm -f``,
-crash recovery and the clean-up after a reboot all run: there is no second clean-up code. An undo checks the identity of
-what it removes, and succeeds when there is nothing left to remove.
+Before the operation commits, its lines are copied to the container's *teardown list* on the disk, which ``stop``,
+``rm -f``, crash recovery and the clean-up after a reboot all run: there is no second clean-up code. An undo checks
+the identity of what it removes, and succeeds when there is nothing left to remove. Recovery asks first whether the
+operation had committed (its row is there): then only the journal itself is left to remove.
 """
 
 from __future__ import annotations
@@ -59,15 +60,13 @@ class Journal:
     def ended(self, step: Step) -> None:
         """Nothing: an undo of a step that failed half-way is still needed."""
 
-    def commit(self, teardown: str) -> None:
-        """Append the lines to the teardown list at *teardown*; the operation's effects now stay."""
-        lines = read_whole(self.path)
+    def save(self, teardown: str) -> None:
+        """Append the lines so far to the teardown list at *teardown*, before the operation commits."""
         fd = os.open(teardown, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, lines)
+            os.write(fd, read_whole(self.path))
         finally:
             os.close(fd)
-        self.close()  # the commit point: from here on nobody takes the operation back
 
     def close(self) -> None:
         """Remove the journal: everything in it has been committed or undone."""

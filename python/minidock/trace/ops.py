@@ -357,6 +357,11 @@ OPS: dict[str, Op] = {
         _each("exec {}", "argv"),
     ),
     # --- the monitor ---
+    "bundle.write": Op(
+        "The container is described in a folder that any OCI runtime can start: an OCI bundle.",
+        "runtime-spec bundle.md",
+        _line("cat {path}/config.json"),
+    ),
     "monitor.start": Op(
         "A small process stands beside the container: it outlives the engine, keeps the output, and cleans up.",
         "posix_spawn(3), prctl(2) PR_SET_CHILD_SUBREAPER",
