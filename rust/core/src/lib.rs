@@ -5,6 +5,7 @@
 //! a readable twin in `python/minidock/_pure`; one parity suite runs both.
 
 pub mod error;
+pub mod links;
 pub mod sys;
 
 /// The version that the extension and the binary report.

@@ -1,5 +1,7 @@
 //! `minidock._native`: a thin binding. Each function makes three moves: convert, release the GIL, map the error.
 
+mod links;
+
 use pyo3::prelude::*;
 
 pub mod errors;
@@ -8,5 +10,6 @@ pub mod errors;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", minidock_core::VERSION)?;
+    links::register(module)?;
     Ok(())
 }

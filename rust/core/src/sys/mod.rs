@@ -8,6 +8,7 @@
 //! | `clone`   | clone3(2) in its fork form, fork(2), `_exit`                                 |
 //! | `exec`    | execve(2)                                                                    |
 //! | `fds`     | taking over inherited descriptors, close_range(2), dup2(2) onto 0, 1, 2      |
+//! | `netlink` | socket(2) with netlink's options                                             |
 //! | `mount`   | mount_setattr(2)                                                             |
 //! | `seccomp` | seccomp(2)                                                                   |
 //! | `bpf`     | bpf(2): loading a device filter and attaching it to a control group          |
@@ -18,5 +19,6 @@ pub mod clone;
 pub mod exec;
 pub mod fds;
 pub mod mount;
+pub mod netlink;
 pub mod seccomp;
 pub mod signals;
