@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -73,7 +74,8 @@ class Launching:
         self._reader = FrameReader()
         self._recorder = recorder
         self._plan = request.plan
-        self._early: list[tuple[int, bytes]] = []
+        self._pending: deque[tuple[int, bytes]] = deque()
+        self._output: list[tuple[int, bytes]] = []  # what the container wrote before anyone followed it
         self._send(frame(MESSAGE, encode(request)))
 
     def wait_created(self) -> CreatedReport:
@@ -103,7 +105,7 @@ class Launching:
 
         :raises SystemFault: the monitor died; the container died with it.
         """
-        return _Attachment(self._socket, self._reader, self._early, streams).run()
+        return _Attachment(self._socket, self._reader, [*self._output, *self._pending], streams).run()
 
     def close(self) -> None:
         """Let go of the monitor; a container that was not told to go dies, one that was runs on. Idempotent."""
@@ -117,23 +119,29 @@ class Launching:
 
     def _reports(self) -> Iterator[Report]:
         """Yield reports; steps go to the recorder on the way, failures are raised, output is kept for later."""
-        while data := _receive(self._socket):
-            frames = list(self._reader.feed(data))
-            for position, (kind, payload) in enumerate(frames):
-                if kind != MESSAGE:
-                    self._early.append((kind, payload))
-                    continue
-                report = _decoder.decode(payload)
-                if isinstance(report, StepReport):
-                    self._recorder.reported(step_of(self._plan, report))
-                elif isinstance(report, FailedReport):
-                    raise self._failure(report)
-                elif isinstance(report, ErrorReport):
-                    raise SystemFault(f"the monitor: {report.message}")
-                else:
-                    if isinstance(report, StartedReport | CreatedReport):
-                        self._early += frames[position + 1 :]
-                    yield report
+        while item := self._next_frame():
+            kind, payload = item
+            if kind != MESSAGE:
+                self._output.append(item)
+                continue
+            report = _decoder.decode(payload)
+            if isinstance(report, StepReport):
+                self._recorder.reported(step_of(self._plan, report))
+            elif isinstance(report, FailedReport):
+                raise self._failure(report)
+            elif isinstance(report, ErrorReport):
+                raise SystemFault(f"the monitor: {report.message}")
+            else:
+                yield report
+
+    def _next_frame(self) -> tuple[int, bytes] | None:
+        """Return the next frame, or ``None`` when the monitor is gone."""
+        while not self._pending:
+            data = _receive(self._socket)
+            if not data:
+                return None
+            self._pending.extend(self._reader.feed(data))
+        return self._pending.popleft()
 
     def _failure(self, report: FailedReport) -> Exception:
         if not 0 <= report.index < len(self._plan):
