@@ -1,0 +1,133 @@
+"""Plain bytes out of compressed ones, as a stream, with a budget.
+
+A compressed file of 10 MiB can hold 10 GiB of zeros. So the plain bytes may grow to 1 GiB for free, and beyond that
+only in proportion to the bytes that came in: real archives stay far below, bombs do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from minidock.errors import InvalidArchive
+
+#: The first bytes of each format; what begins otherwise counts as not compressed.
+_MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "xz": b"\xfd7zXZ\0", "bzip2": b"BZh"}
+#: Plain bytes that are always allowed, and how many more for each byte that came in.
+FREE, RATIO = 1 << 30, 200
+#: The largest zstd window that is accepted (a decoder must hold it in memory), as the zstd program does.
+_WINDOW = 128 << 20
+_PIECE = 1 << 20
+
+
+def sniff(head: bytes) -> str:
+    """Return how the data beginning with *head* (at least 6 bytes) are compressed: a name, or ``none``."""
+    return next((name for name, magic in _MAGIC.items() if head.startswith(magic)), "none")
+
+
+def inflate(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
+    """Yield the plain bytes of *chunks*, in pieces of at most 1 MiB.
+
+    Several gzip members or zstd frames after one another are one stream, as for the command line tools.
+
+    :raises InvalidArchive: broken or cut data, a window that is too large, or a bomb.
+    """
+    if compression == "none":
+        yield from chunks
+        return
+    came, made, decoder = 0, 0, None
+    for chunk in chunks:
+        came += len(chunk)
+        rest = chunk
+        while rest or (decoder is not None and decoder.pending):
+            if decoder is None:
+                decoder = _decoder(compression)
+            piece, rest = decoder.feed(rest)
+            if decoder.ended:
+                decoder = None
+                if compression == "gzip":
+                    rest = rest.lstrip(b"\0")  # tapes pad with zeros
+            made += len(piece)
+            if made > FREE + RATIO * came:
+                raise InvalidArchive(f"{came} bytes of {compression} hold more than {made} bytes: not a sane archive")
+            if piece:
+                yield piece
+    if decoder is not None:
+        raise InvalidArchive(f"unexpected end of the {compression} data")
+
+
+class _Decoder(Protocol):
+    """One member or frame. ``pending``: more output can come without input."""
+
+    ended: bool
+    pending: bool
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """Return some output, and the input that is left."""
+
+
+def _decoder(compression: str) -> _Decoder:
+    return _Gzip() if compression == "gzip" else _Zstd() if compression == "zstd" else _Library(compression)
+
+
+class _Gzip:
+    ended = pending = False
+
+    def __init__(self) -> None:
+        import zlib
+
+        self._error = zlib.error
+        self._object = zlib.decompressobj(wbits=31)
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        try:
+            piece = self._object.decompress(data, _PIECE)
+        except self._error as broken:
+            raise InvalidArchive(f"gzip: {broken}") from broken
+        self.ended = self._object.eof
+        self.pending = not self.ended and len(piece) == _PIECE
+        return piece, self._object.unused_data if self.ended else self._object.unconsumed_tail
+
+
+class _Zstd:
+    ended = pending = False
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self._error = zstandard.ZstdError
+        self._object = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        head, rest = data[: 1 << 13], data[1 << 13 :]  # it returns all it can: small bites keep the output small
+        try:
+            piece = self._object.decompress(head)
+        except self._error as broken:
+            raise InvalidArchive(f"zstd: {broken}") from broken
+        self.ended = self._object.eof
+        return piece, (self._object.unused_data if self.ended else b"") + rest
+
+
+class _Library:
+    """xz and bzip2: the standard library's two decoders have the same methods."""
+
+    ended = pending = False
+
+    def __init__(self, compression: str) -> None:
+        import bz2
+        import lzma
+
+        self._name = compression
+        self._errors = (lzma.LZMAError, OSError, EOFError)
+        self._object: Any = (
+            lzma.LZMADecompressor(memlimit=2 * _WINDOW) if compression == "xz" else bz2.BZ2Decompressor()
+        )
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        try:
+            piece: bytes = self._object.decompress(data, _PIECE)
+        except self._errors as broken:
+            raise InvalidArchive(f"{self._name}: {broken}") from broken
+        self.ended = self._object.eof
+        self.pending = not self.ended and not self._object.needs_input
+        return piece, self._object.unused_data if self.ended else b""
