@@ -57,7 +57,7 @@ class Sink(Protocol):
     """Where a blob's bytes go. Only one thread uses it at a time."""
 
     @property
-    def size(self) -> int:
+    def offset(self) -> int:
         """How many bytes are there, from an earlier attempt too."""
 
     def write(self, data: bytes) -> None:
@@ -131,12 +131,12 @@ class RegistryClient:
 
         :raises MinidockError: as :meth:`manifest`; what has arrived stays in the sink.
         """
-        if sink.size > blob.size:
+        if sink.offset > blob.size:
             sink.restart()
 
         def ask(endpoint: Endpoint) -> None:
-            while sink.size < blob.size:
-                request = blob_request(endpoint.base, reference.repository, blob.digest, sink.size)
+            while sink.offset < blob.size:
+                request = blob_request(endpoint.base, reference.repository, blob.digest, sink.offset)
                 with closing(self._exchange(endpoint, request, reference)) as stream:
                     self._pour(stream, request, reference, blob, sink)
 
@@ -189,7 +189,7 @@ class RegistryClient:
 
     def _persistently(self, ask: Callable[[Endpoint], T], place: Endpoint, sink: Sink | None) -> T:
         """Ask one endpoint, again after what can pass; new bytes give the attempts back."""
-        attempt, progress = 1, sink.size if sink else 0
+        attempt, progress = 1, sink.offset if sink else 0
         while True:
             try:
                 return ask(place)
@@ -201,8 +201,8 @@ class RegistryClient:
                 error = cut
             if wait is None:
                 raise error
-            if sink is not None and sink.size - progress >= PROGRESS:
-                attempt, progress = 1, sink.size
+            if sink is not None and sink.offset - progress >= PROGRESS:
+                attempt, progress = 1, sink.offset
             else:
                 attempt += 1
             self._sleep(wait)
@@ -220,8 +220,8 @@ class RegistryClient:
         """Write one answer's body where it belongs."""
         if stream.status not in (200, 206, 416):
             self._refuse(stream, request, reference)
-        body = judge_blob(stream.head(), blob, sink.size)
-        if body is None or body.start < sink.size:
+        body = judge_blob(stream.head(), blob, sink.offset)
+        if body is None or body.start < sink.offset:
             sink.restart()
         if body is None:
             return
