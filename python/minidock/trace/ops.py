@@ -162,7 +162,7 @@ OPS: dict[str, Op] = {
     "store.folder": Op(
         "A folder of its own keeps these files apart from all others.",
         "mkdir(2)",
-        _line("mkdir -p -m 0700 {path}"),
+        lambda a: f"mkdir -m {a.get('mode', 0o700):04o} {_q(a['path'])}",
         lambda a: ("store.remove", {"path": a["path"]}),
     ),
     "store.commit": Op(
