@@ -38,9 +38,11 @@ inside ns.join                 each namespace with a path, in the order of the s
 inside process.session         always: setsid, terminal or pipes become 0, 1, 2
 inside mount.propagation       ``/``, ``linux.rootfsPropagation`` or ``rslave``
 inside mount.overlay / .bind   the root: ``options.overlay``, or ``root.path`` bound on itself (recursively)
-inside mount.fs / mount.bind   each of ``mounts``, in order; targets are resolved inside the root (RESOLVE_IN_ROOT)
+inside mount.fs / mount.bind   each of ``mounts``, in order; targets are resolved inside the root (RESOLVE_IN_ROOT);
+                               type ``cgroup``: what this host has, on v1 a tmpfs and one mount per hierarchy
 inside dev.create, dev.links   default devices and ``linux.devices``, if a mount covers ``/dev``
 inside dev.console             if ``process.terminal``
+inside mount.fs                again, options ``remount, ro, …``: each tmpfs with ``ro``, when all below it is mounted
 inside root.pivot
 inside root.readonly           if ``root.readonly``
 inside uts.hostname, .domainname

@@ -4,8 +4,10 @@
 //! binary `minidock-runtime` (`rust/runtime`), which monitors and launches containers. Each module has
 //! a readable twin in `python/minidock/_pure`; one parity suite runs both.
 
+pub mod capability;
 pub mod error;
 pub mod links;
+pub mod plan;
 pub mod sys;
 
 /// The version that the extension and the binary report.

@@ -5,11 +5,13 @@ mod links;
 use pyo3::prelude::*;
 
 pub mod errors;
+pub mod plan;
 
 /// The native kernel ports of minidock.
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", minidock_core::VERSION)?;
     links::register(module)?;
+    plan::register(module)?;
     Ok(())
 }
