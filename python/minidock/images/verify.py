@@ -49,14 +49,13 @@ _LARGEST = (1 << 63) - 1
 class LayerPlan(msgspec.Struct, frozen=True):
     """One layer of an image: its blob, what its tar must be, and the name it gets once it is applied.
 
-    ``parent`` is the chainID below, ``None`` for the lowest; ``compression`` is ``none``, ``gzip`` or ``zstd``.
+    ``parent`` is the chainID below, ``None`` for the lowest.
     """
 
     blob: Descriptor
     diff_id: Digest
     chain_id: Digest
     parent: Digest | None
-    compression: str
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -140,7 +139,7 @@ def plan_image(manifest: Manifest, config: ImageConfig, what: str, error: type[M
     chain = chain_ids(diff_ids)
     parents = (None, *chain[:-1])
     layers = tuple(
-        LayerPlan(blob, diff_id, chain_id, parent, LAYER_COMPRESSION[blob.media_type])
+        LayerPlan(blob, diff_id, chain_id, parent)
         for blob, diff_id, chain_id, parent in zip(manifest.layers, diff_ids, chain, parents, strict=False)
     )
     return Plan(manifest, config, layers)
@@ -177,8 +176,11 @@ def _checked_manifest(manifest: Manifest, what: str, error: type[MinidockError])
         raise error(f"{what}: a configuration of {manifest.config.size} bytes, more than the limit of {LIMIT}")
     if len(manifest.layers) > MAX_LAYERS:
         raise error(f"{what}: max depth exceeded: {len(manifest.layers)} layers, at most {MAX_LAYERS} are allowed")
+    sizes: dict[Digest, int] = {}
     for layer in manifest.layers:
         _check_size(layer, what, error)
+        if sizes.setdefault(layer.digest, layer.size) != layer.size:
+            raise error(f"{what}: {layer.digest} stands twice, with different sizes")
         if layer.media_type not in LAYER_COMPRESSION:
             raise Unsupported(f"{what}: unsupported layer type {layer.media_type[:100]!r}")
     return manifest

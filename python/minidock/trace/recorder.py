@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import inspect
 import time
+from _thread import RLock
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
@@ -51,16 +52,21 @@ def op(name: str) -> Callable[[F], F]:
 
 
 class Recorder:
-    """Runs actions as steps and tells *listeners* before and after each."""
+    """Runs actions as steps and tells *listeners* before and after each.
+
+    Several threads may use it (a pull has three downloads under way): listeners are told one thing at a time.
+    """
 
     def __init__(self, listeners: Iterable[Listener] = ()) -> None:
         self.listeners = list(listeners)
+        self._telling = RLock()
 
     def call(self, name: str, args: Args, action: Callable[[], R]) -> R:
         """Run *action* as one step; whatever it raises goes on up, after the listeners have seen it."""
         step = Step(name, args, began=time.time_ns())
-        for listener in self.listeners:
-            listener.began(step)
+        with self._telling:
+            for listener in self.listeners:
+                listener.began(step)
         start = time.perf_counter_ns()
         try:
             return action()
@@ -70,8 +76,9 @@ class Recorder:
             raise
         finally:
             step.took = time.perf_counter_ns() - start
-            for listener in self.listeners:
-                listener.ended(step)
+            with self._telling:
+                for listener in self.listeners:
+                    listener.ended(step)
 
     def planned(self, steps: Sequence[Step]) -> None:
         """Announce the steps of a plan, before a monitor gets it."""
