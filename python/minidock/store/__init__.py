@@ -14,6 +14,8 @@ blobs      content by digest, and how it comes in
 snapshots  layers, each applied once and shared, and containers' writable folders
 leases     what must not be collected yet
 locks      flock(2) between processes;  scratch: folders that go when their maker dies
+gc         what is garbage, decided on paper;  facts: what that depends on;  sweep: carrying it out
+check      ``system check``: findings;  repair: putting them right
 tree       walking, removing and measuring trees of hostile files;  copying: ``cp -a``
 ========== ========================================================================================
 """

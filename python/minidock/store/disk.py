@@ -88,7 +88,7 @@ class RealDisk:
                 os.chown(path, owner[0], owner[1])
             os.chmod(path, mode)
 
-    def publish(self, source: str, target: str, undo: bool = True) -> None:  # noqa: ARG002  (read by the journal)
+    def publish(self, source: str, target: str, undo: bool = True) -> None:
         with failing_as("store.publish", target):
             if os.path.isdir(source):
                 sync_folder(source)

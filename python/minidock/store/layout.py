@@ -18,10 +18,11 @@
     │   ├── trace.jsonl               its steps
     │   └── created.jsonl started.jsonl    teardown lists: undone, last first, by ``rm`` and at the end of a run
     ├── volumes/<name>/_data
-    └── tmp/                          scratch; emptied by gc
+    ├── damaged-<time>/               what ``system check --repair`` has put aside; never touched again
+    └── tmp/<purpose>.<random>/       scratch: locked by its maker, emptied by gc
 
     <run>                             /run/minidock/<short id of the root>, $XDG_RUNTIME_DIR/minidock/…         0700
-    ├── locks/                        flock(2): root, gc, one per container being changed
+    ├── locks/                        flock(2): gc, metadata, state, one per layer or container being changed
     ├── journal/<operation>.journal   how to undo what is being done now
     ├── state.db                      what runs (SQLite, synchronous OFF)
     ├── netns/<container id>          pinned network namespaces

@@ -78,7 +78,7 @@ class SqliteMetadata:
     def begin(self) -> None:
         self._database.begin()
 
-    def commit(self, what: str) -> None:  # noqa: ARG002  (for the recorder)
+    def commit(self, what: str) -> None:
         self._database.commit()
 
     def rollback(self) -> None:

@@ -148,7 +148,8 @@ class Snapshots:
     def prepare_layer(self, lease: Lease, chain: Digest, parent: Digest | None) -> PreparedLayer | None:
         """Begin to apply a layer; return ``None`` if it is there. Waits while others apply the same one.
 
-        Layers must be prepared from the lowest up: so two pulls that share layers never wait in a circle. With the driver ``copy`` the layer below must also have been applied before.
+        Layers must be prepared from the lowest up: so two pulls that share layers never wait in a circle. With the
+        driver ``copy`` the layer below must also have been applied before.
 
         :param parent: the chainID of the layer below; it is committed, or being prepared by this object.
         :raises Conflict: it is neither.
