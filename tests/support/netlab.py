@@ -72,9 +72,14 @@ class Namespace:
 
     def shell(self, command: str) -> str:
         """Run a command line in the namespace; return its output, or fail the test with its complaint."""
-        done = self.run(lambda: subprocess.run(command, shell=True, capture_output=True, text=True, check=False))
-        assert done.returncode == 0, f"{command}: {done.stderr}"
-        return done.stdout
+        return self.run(lambda: shell(command))
+
+
+def shell(command: str) -> str:
+    """Run a command line in the namespace of the calling thread; return its output, or fail the test."""
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
 
 
 def join(

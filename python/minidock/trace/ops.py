@@ -376,7 +376,7 @@ OPS: dict[str, Op] = {
         "A bridge is a switch inside the kernel; the containers of a network plug into it.",
         "ip-link(8), bridge",
         lambda a: f"ip link add {_q(a['name'])} type bridge && ip link set {_q(a['name'])} mtu {a['mtu']} up",
-        lambda a: ("link.delete", {"name": a["name"]}) if a.get("undo", True) else None,
+        # no undo: all containers of the network share it, and it stays when the last one goes
     ),
     "link.veth": Op(
         "A pair of virtual network cards is a cable: one end in the bridge, the other in the container.",

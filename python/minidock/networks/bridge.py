@@ -1,0 +1,114 @@
+"""The bridge driver: makes a network's bridge and our firewall table, and plugs containers in.
+
+What all containers share is made once and found again: the bridge stays when its last container goes, as ``docker0``
+does, and costs nothing. Each start asks only "is it still as I left it?", which two system calls answer
+(:class:`~minidock.networks.state.Verified`); only if something has changed are link and table looked at closely.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from ipaddress import IPv4Address
+
+import msgspec
+
+from minidock.kernel.ports import Links
+from minidock.networks.firewall import forwards, whole_table
+from minidock.networks.foreign import check_forwarding
+from minidock.networks.host import Firewall, Sysctls
+from minidock.networks.ipam import mac_of
+from minidock.networks.state import Endpoint, Network, State, Verified
+
+INSIDE = "eth0"
+
+
+def link_name(short_id: str, container: str, network: str) -> str:
+    """Return the name of the cable's end on the host: ours, and found again from the container's id; 15 characters."""
+    return f"md{short_id}v{hashlib.sha256(f'{container} {network}'.encode()).hexdigest()[:8]}"
+
+
+class Bridges:
+    """The bridge driver of one engine root; *table* is the name of its nftables table."""
+
+    def __init__(self, links: Links, firewall: Firewall, sysctls: Sysctls, table: str) -> None:
+        self._links = links
+        self._firewall = firewall
+        self._sysctls = sysctls
+        self._table = table
+
+    def prepare(self, state: State, network: Network) -> State:
+        """Make sure that the bridge and our table stand, and that packets are forwarded; return the new state.
+
+        :raises Conflict: another program's firewall drops all forwarded packets.
+        :raises StepFailed: the kernel or nft refuse.
+        :raises Unavailable: there is no nft.
+        """
+        seen = self._firewall.generation()
+        index = _index(network.bridge)
+        known = state.verified
+        if known and seen == (known.namespace, known.generation) and index == known.bridge != 0:
+            self._set("net.ipv4.ip_forward", "1")
+            return state
+        self._make_bridge(network)
+        self._set("net.ipv4.ip_forward", "1")
+        check_forwarding(
+            self._firewall.chains(),
+            network.bridge,
+            lambda chain: self._firewall.listing(chain.family, chain.table) or "",
+        )
+        if known is None or known.listing != _digest(self._firewall.listing("inet", self._table)):
+            self._firewall.apply(self._table, whole_table(self._table, list(state.networks.values()), forwards(state)))
+            endpoints = {
+                key: msgspec.structs.replace(e, restored=True) if e.ports else e for key, e in state.endpoints.items()
+            }
+            state = msgspec.structs.replace(state, endpoints=endpoints)
+        return self.verified(state, network)
+
+    def verified(self, state: State, network: Network) -> State:
+        """Return the state that says: just now all is right."""
+        seen = self._firewall.generation()
+        listing = _digest(self._firewall.listing("inet", self._table))
+        verified = Verified(*seen, listing, _index(network.bridge)) if seen else None
+        return msgspec.structs.replace(state, verified=verified)
+
+    def plug(self, name: str, network: Network, endpoint: Endpoint, mac: str) -> None:
+        """Lay the cable: *name* on the host, ``eth0`` with the endpoint's address and a default route inside."""
+        netns = endpoint.netns
+        if netns is None:
+            raise ValueError("the host's own network cannot be plugged into a bridge")
+        self._links.veth(name, network.bridge, INSIDE, netns, network.mtu, mac)
+        self._links.address(INSIDE, f"{endpoint.address}/{network.range.prefixlen}", netns)
+        self._links.up(INSIDE, netns)
+        self._links.route("default", network.gateway, netns)
+
+    def _make_bridge(self, network: Network) -> None:
+        address = f"{network.gateway}/{network.range.prefixlen}"
+        found = next((link for link in self._links.links(None) if link.name == network.bridge), None)
+        if found is None:
+            # a fixed hardware address: by default a bridge takes the lowest of its ports', and changes it with them
+            self._links.bridge(network.bridge, network.mtu, mac_of(IPv4Address(network.gateway)))
+        elif not found.up:
+            self._links.up(network.bridge, None)
+        if found is None or address not in found.addresses:
+            self._links.address(network.bridge, address, None)
+        # a container must not be able to become the host's IPv6 router by an advertisement (CVE-2020-13401)
+        self._set(f"net.ipv6.conf.{network.bridge}.disable_ipv6", "1")
+        # lets 127.0.0.1:PORT of the host be rewritten to a container; our raw chain guards 127.0.0.0/8 instead
+        self._set(f"net.ipv4.conf.{network.bridge}.route_localnet", "1")
+
+    def _set(self, name: str, value: str) -> None:
+        if self._sysctls.read(name) not in (value, None):
+            self._sysctls.write(name, value)
+
+
+def _index(name: str) -> int:
+    """Return the link's number, 0 if there is no such link."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
+
+
+def _digest(text: str | None) -> str:
+    return hashlib.sha256(text.encode()).hexdigest() if text is not None else ""

@@ -1,0 +1,176 @@
+"""The networks of an engine whose "host" is a namespace of the laboratory, and containers made of a namespace alone."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from tests.support.netlab import CLONE_NEWNET, Namespace
+
+from minidock.api import ContainerConfig, CreateRequest, HostConfig, PortBinding
+from minidock.kernel.ports import Links, Mounts
+from minidock.networks.host import Firewall, NftProgram, ProcSysctls, Sysctls
+from minidock.networks.networks import Attachment, Networks
+from minidock.networks.state import StateShelf
+from minidock.store.layout import Layout
+from minidock.store.store import Store
+from minidock.trace.ops import undo_of
+from minidock.trace.recorder import Recorder, recorded
+from minidock.trace.step import Step
+
+T = TypeVar("T")
+MS_BIND, MNT_DETACH = 4096, 2
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Pins:
+    """The two methods of the port Mounts that networks call."""
+
+    def pin_network(self, path: str) -> None:
+        failed: list[int] = []
+
+        def pin() -> None:
+            if _libc.unshare(CLONE_NEWNET) or _libc.mount(
+                b"/proc/thread-self/ns/net", path.encode(), None, MS_BIND, None
+            ):
+                failed.append(ctypes.get_errno())
+
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        thread = threading.Thread(target=pin)
+        thread.start()
+        thread.join()
+        assert not failed, os.strerror(failed[0])
+
+    def unpin_network(self, path: str) -> None:
+        _libc.umount2(path.encode(), MNT_DETACH)
+        if os.path.exists(path):
+            os.unlink(path)
+
+
+class Steps:
+    """A listener that keeps all steps."""
+
+    def __init__(self) -> None:
+        self.seen: list[Step] = []
+
+    def planned(self, steps: object) -> None: ...
+
+    def began(self, step: Step) -> None: ...
+
+    def ended(self, step: Step) -> None:
+        self.seen.append(step)
+
+    def take(self) -> list[Step]:
+        seen, self.seen = self.seen, []
+        return seen
+
+
+class Lab:
+    """One engine root in the namespace *host*."""
+
+    def __init__(self, host: Namespace, folder: str, links: Links) -> None:
+        self.host = host
+        self.layout = Layout(f"{folder}/root", f"{folder}/run")
+        self.steps = Steps()
+        recorder = Recorder([self.steps])
+        self.links = recorded(links, Links, recorder)  # type: ignore[type-abstract]
+        self.mounts = recorded(cast(Mounts, _WholeMounts()), Mounts, recorder)  # type: ignore[type-abstract]
+        self.firewall = recorded(NftProgram(), Firewall, recorder)  # type: ignore[type-abstract]
+        sysctls = recorded(ProcSysctls(), Sysctls, recorder)  # type: ignore[type-abstract]
+        self.store = Store(self.layout)
+        self.networks = Networks(
+            self.links, self.mounts, self.firewall, sysctls, StateShelf(self.store.state), self.layout
+        )
+        self._undos: dict[str, list[Step]] = {}
+
+    @property
+    def table(self) -> str:
+        return f"minidock-{self.layout.short_id}"
+
+    @property
+    def bridge(self) -> str:
+        return f"md{self.layout.short_id}br0"
+
+    def start(self, container: str, request: CreateRequest) -> Attachment:
+        """Attach a container; if that fails, undo its steps as a journal would."""
+        self.steps.take()
+        try:
+            return self.host.run(lambda: self.networks.attach(container, request))
+        except BaseException:
+            self._undos[container] = self.steps.take()
+            self.tear_down(container)
+            raise
+        finally:
+            self._undos.setdefault(container, self.steps.take())
+
+    def tear_down(self, container: str) -> None:
+        """Do what the monitor does when a container ends: its steps backwards."""
+        undoers: dict[str, Callable[..., None]] = {
+            "ns.unpin": self.mounts.unpin_network,
+            "link.delete": self.links.delete,
+            "nft.apply": self.firewall.apply,
+        }
+        for step in reversed(self._undos.pop(container, [])):
+            undo = undo_of(step.op, step.args)
+            if undo:
+                self.host.run(lambda undo=undo: undoers[undo[0]](**undo[1]))  # type: ignore[misc]
+
+    def stop(self, container: str) -> None:
+        """End a container: the monitor's part, then the engine's."""
+        self.tear_down(container)
+        self.host.run(lambda: self.networks.release(container))
+
+    def inside(self, container: str, action: Callable[[], T]) -> T:
+        """Run *action* in the container's namespace, by a thread that ends."""
+        path = self.layout.netns(container)
+        result: list[T] = []
+        errors: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                fd = os.open(path, os.O_RDONLY)
+                if _libc.setns(fd, CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "setns")
+                os.close(fd)
+                result.append(action())
+            except BaseException as error:
+                errors.append(error)
+
+        def start() -> None:
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+
+        self.host.run(start)  # the pin is in the host's mount namespace
+        if errors:
+            raise errors[0]
+        return result[0]
+
+
+class _WholeMounts(Pins):
+    """All names of the port, for the recorder; the others are never called here."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def refuse(*_: object) -> None:
+            raise AssertionError(f"networks called Mounts.{name}")
+
+        return refuse
+
+
+def request(
+    *,
+    network: str = "",
+    publish: dict[str, tuple[tuple[str, str], ...]] | None = None,
+    hostname: str = "",
+    config: ContainerConfig | None = None,
+    host: HostConfig | None = None,
+) -> CreateRequest:
+    """Return a request; *publish* maps ``80/tcp`` to pairs of host address and host port."""
+    import msgspec
+
+    bindings = {k: tuple(PortBinding(ip, port) for ip, port in places) for k, places in (publish or {}).items()}
+    wanted = msgspec.structs.replace(host or HostConfig(), network_mode=network, port_bindings=bindings)
+    return CreateRequest(config or ContainerConfig(hostname=hostname), wanted)
