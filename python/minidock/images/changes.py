@@ -121,7 +121,7 @@ def _healthcheck(config: ExecutionConfig, rest: str) -> ExecutionConfig:
         name, equals, value = words[0][2:].partition("=")
         if name not in ("interval", "timeout", "start-period", "start-interval", "retries") or not equals:
             raise InvalidArgument(f"Unknown flag: {words[0][:40]}")
-        options[name.replace("-", "_")] = _retries(value) if name == "retries" else _duration(value)
+        options[name.replace("-", "_")] = _retries(value) if name == "retries" else _interval(value)
         rest = rest.lstrip()[len(words[0]) :].lstrip()
         words = words[1:]
     kind = words[0].upper() if words else ""
@@ -186,17 +186,24 @@ def _retries(text: str) -> int:
     return int(text)
 
 
-def _duration(text: str) -> int:
-    """Parse Go's duration, ``1m30s``, into nanoseconds."""
+def _interval(text: str) -> int:
+    nanoseconds = parse_duration(text)
+    if 0 < nanoseconds < 10**6:
+        raise InvalidArgument("Interval cannot be less than 1ms")
+    return nanoseconds
+
+
+def parse_duration(text: str) -> int:
+    """Parse Go's duration, ``1m30s``, into nanoseconds.
+
+    :raises InvalidArgument: it is none.
+    """
     import re
 
-    parts = re.findall(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text or len(text) > 40:
+    parts = re.findall(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)", text[:40], re.ASCII)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
         raise InvalidArgument(f'time: invalid duration "{text[:40]}"')
-    total = sum(int(float(number) * _UNITS[unit]) for number, unit in parts)
-    if 0 < total < 10**6:
-        raise InvalidArgument("Interval cannot be less than 1ms")
-    return total
+    return sum(int(float(number) * _UNITS[unit]) for number, unit in parts)
 
 
 _CHANGES: dict[str, Change] = {

@@ -36,6 +36,13 @@ class Spool:
     def size(self) -> int:
         return os.fstat(self.fd).st_size
 
+    def chunks(self) -> Iterator[bytes]:
+        """Yield all bytes, from the first on."""
+        at = 0
+        while data := os.pread(self.fd, _CHUNK, at):
+            yield data
+            at += len(data)
+
     def cut(self, size: int) -> None:
         """Forget all bytes after *size*; never called for a file that is not ours."""
         os.ftruncate(self.fd, size)
