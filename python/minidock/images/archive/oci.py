@@ -13,13 +13,12 @@ entry is loaded without a name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 
 from minidock.errors import InvalidArchive, InvalidReference, NotFound, Unsupported
 from minidock.images.archive.image import ArchivedImage, blob_name, read_blob
 from minidock.images.archive.source import Source
+from minidock.images.select import DEEPEST, choose
 from minidock.images.verify import plan_image, read_config, read_document
 from minidock.oci.codec import LIMIT, decode
 from minidock.oci.manifest import INDEXES, MANIFESTS, OCI_INDEX, Descriptor, Index, Manifest
@@ -30,8 +29,6 @@ INDEX = "index.json"
 LAYOUT = "oci-layout"
 _CONTAINERD_NAME = "io.containerd.image.name"
 _REF_NAME = "org.opencontainers.image.ref.name"
-#: An index in an index in an index: nobody nests deeper, and a loop ends here.
-_DEPTH = 3
 #: More images than that in one archive is an attack on our patience.
 _MOST = 1000
 
@@ -59,10 +56,7 @@ def read_oci_layout(source: Source, host: Platform) -> tuple[ArchivedImage, ...]
 def _read_image(source: Source, entry: Descriptor, host: Platform) -> ArchivedImage:
     name = _name(entry)
     what = f"manifest {name or entry.digest}"
-    found = next(_manifests(source, entry, host, what, _DEPTH), None)
-    if found is None:
-        raise NotFound(f"{what}: the archive has no image for {host}")
-    data, manifest, config_blob = found
+    data, manifest, config_blob = _follow(source, entry, host, what)
     config = read_blob(source, config_blob, f"configuration of {what}")
     for layer in manifest.layers:
         if not source.has(blob_name(layer.digest)):
@@ -81,28 +75,28 @@ def _read_image(source: Source, entry: Descriptor, host: Platform) -> ArchivedIm
     )
 
 
-def _manifests(
-    source: Source, entry: Descriptor, host: Platform, what: str, depth: int
-) -> Iterator[tuple[bytes, Manifest, Descriptor]]:
-    """Yield the manifests below *entry* that fit *host* and are there, with the descriptors of their configurations."""
-    if depth == 0:
-        raise InvalidArchive(f"{what}: indexes nest more than {_DEPTH} deep")
-    if entry.media_type not in INDEXES | MANIFESTS:
-        raise Unsupported(f"{what}: unsupported media type {entry.media_type[:100]!r}")
-    if not source.has(blob_name(entry.digest)):
-        if depth == _DEPTH:
-            raise InvalidArchive(f"{what}: {entry.digest} is not in the archive")
-        return  # an archive of one platform names the others too
-    data = read_blob(source, entry, what)
-    document = read_document(data, entry.media_type, what, InvalidArchive)
-    if isinstance(document, Manifest):
-        if document.config is not None:  # read_document has seen to it
-            yield data, document, document.config
-        return
-    below = [item for item in document.manifests if not _is_attestation(item)]
-    for item in below:
-        if item.platform is None or host.runs(item.platform) or len(below) == 1:
-            yield from _manifests(source, item, host, what, depth - 1)
+def _follow(source: Source, entry: Descriptor, host: Platform, what: str) -> tuple[bytes, Manifest, Descriptor]:
+    """Return the manifest behind *entry*, as bytes and as a value, and the descriptor of its configuration."""
+    for _ in range(DEEPEST + 1):
+        if entry.media_type not in INDEXES | MANIFESTS:
+            raise Unsupported(f"{what}: unsupported media type {entry.media_type[:100]!r}")
+        data = read_blob(source, entry, what)
+        document = read_document(data, entry.media_type, what, InvalidArchive)
+        if isinstance(document, Manifest):
+            if document.config is None:
+                raise InvalidArchive(f"{what}: a manifest must have a configuration")
+            return data, document, document.config
+        below = choose(document, host) or _only(document)
+        if below is None:
+            raise NotFound(f"{what}: the archive has no image for {host}")
+        entry = below
+    raise InvalidArchive(f"{what}: indexes nest more than {DEEPEST} deep")
+
+
+def _only(index: Index) -> Descriptor | None:
+    """An image for one foreign platform is loaded all the same, as Docker does: whoever made it so wants it."""
+    images = [entry for entry in index.manifests if not _is_attestation(entry)]
+    return images[0] if len(images) == 1 else None
 
 
 def _is_attestation(entry: Descriptor) -> bool:
