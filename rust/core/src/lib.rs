@@ -6,6 +6,8 @@
 
 pub mod capability;
 pub mod error;
+#[cfg(feature = "layers")]
+pub mod layers;
 pub mod links;
 pub mod plan;
 pub mod sys;

@@ -1,5 +1,6 @@
 //! `minidock._native`: a thin binding. Each function makes three moves: convert, release the GIL, map the error.
 
+mod layers;
 mod links;
 
 use pyo3::prelude::*;
@@ -11,6 +12,7 @@ pub mod plan;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("VERSION", minidock_core::VERSION)?;
+    layers::register(module)?;
     links::register(module)?;
     plan::register(module)?;
     Ok(())
