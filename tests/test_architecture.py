@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("doctor",),
     ("engine",),
-    ("images", "networks", "containers"),
+    ("images", "networks", "containers", "volumes"),
     ("registry",),
     ("api",),
     ("runtime",),

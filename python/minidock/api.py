@@ -315,6 +315,13 @@ class Images(Protocol):
         """Return how the image was made, the newest first."""
 
 
+class Ran(msgspec.Struct, frozen=True):
+    """How ``run`` came back: *exit_code* is 0 if the container goes on, or has left no status (a dry run)."""
+
+    id: str
+    exit_code: int = 0
+
+
 class ContainerSummary(msgspec.Struct, frozen=True, rename="pascal"):
     """One row of ``minidock ps``."""
 
@@ -337,8 +344,8 @@ class ContainerSummary(msgspec.Struct, frozen=True, rename="pascal"):
 class Containers(Protocol):
     """Containers of one engine."""
 
-    def run(self, request: CreateRequest, options: RunOptions, streams: Streams, progress: Progress) -> int:
-        """Create, start and attach; return the exit code once the container has ended (or 0 if detached)."""
+    def run(self, request: CreateRequest, options: RunOptions, streams: Streams, progress: Progress) -> Ran:
+        """Create, start and attach; return when the container has ended, or goes on without us."""
 
     def list(
         self,
@@ -351,3 +358,6 @@ class Containers(Protocol):
 
     def remove(self, container: str, force: bool, volumes: bool) -> None:
         """Remove a container: its files, its name, and what is left of its run."""
+
+    def inspect(self, container: str) -> dict[str, object]:
+        """Return Docker's JSON of a container."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from minidock.api import ContainerConfig, CreateRequest, EndpointRequest, HostConfig
+from minidock.containers.binds import MountPoint
 from minidock.containers.users import ResolvedUser
 from minidock.errors import StoreDamaged
 from minidock.oci.codec import decode, encode
@@ -18,9 +19,10 @@ Networks = dict[str, EndpointRequest]
 
 
 class Extra(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What ``create`` found out: the user, and where each volume's mount point has its files."""
+    """What ``create`` found out: the user, the mount points, and where each volume's files are on the host."""
 
     user: ResolvedUser
+    points: tuple[MountPoint, ...] = ()
     volumes: dict[str, str] = {}
     anonymous: tuple[str, ...] = ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from minidock.api import ContainerConfig, CreateRequest, HostConfig
+from minidock.containers.logs import log_config
 from minidock.errors import InvalidArgument, Unsupported
 
 _SMALLEST_MEMORY = 6 << 20
@@ -124,5 +125,4 @@ def _check_life(host: HostConfig) -> None:
         if host.auto_remove:
             raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
         raise Unsupported("restart policies are not supported yet", "leave --restart out, or use --restart no")
-    if host.log_config.type not in ("", "json-file", "none"):
-        raise Unsupported(f"the log driver {host.log_config.type} is not supported", "use json-file or none")
+    log_config(host.log_config, "")

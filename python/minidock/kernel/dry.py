@@ -45,6 +45,7 @@ class DryMounts:
     def __init__(self, real: Mounts) -> None:
         self.view = real.view
         self.read_file = real.read_file
+        self.open_folder = real.open_folder
         self.probe_overlay = real.probe_overlay
 
     def overlay(

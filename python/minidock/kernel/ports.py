@@ -127,6 +127,9 @@ class Mounts(Protocol):
         Source: openat2(2), RESOLVE_IN_ROOT. A fifo or device is never opened.
         """
 
+    def open_folder(self, root: int, path: str) -> int | None:
+        """Open a folder inside the tree *root*, links resolved within, or return ``None`` if there is none."""
+
     def probe_overlay(self, folder: str) -> str:
         """Say which overlay works on the file system of *folder*: ``overlay``, ``userxattr`` or ``none``, by trying."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 
 class Streams(Protocol):
     """The other end of an attachment. All methods are called from one thread, in the loop that carries the bytes."""
+
+    def created(self, id: str, warnings: Sequence[str]) -> None:
+        """The container has been made; Docker's *warnings* are for the user. Nothing runs yet."""
 
     def attached(self, resize: Callable[[int, int], None], signal: Callable[[int], None]) -> None:
         """The container is about to start; *resize* (rows, columns) and *signal* (number) reach it from now on.

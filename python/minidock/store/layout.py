@@ -16,7 +16,7 @@
     │   ├── <id>-json.log             its output
     │   ├── exit                      how it ended; written by the monitor, whole
     │   ├── trace.jsonl               its steps
-    │   └── created.jsonl started.jsonl    teardown lists: undone, last first, by ``rm`` and at the end of a run
+    │   └── started.jsonl             the teardown list of its run: undone, last first, when it ends
     ├── volumes/<name>/_data
     ├── damaged-<time>/               what ``system check --repair`` has put aside; never touched again
     └── tmp/<purpose>.<random>/       scratch: locked by its maker, emptied by gc

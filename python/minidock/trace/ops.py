@@ -159,6 +159,16 @@ OPS: dict[str, Op] = {
         "unlink(2)",
         _line("rm -rf {path}"),
     ),
+    "store.condemn": Op(
+        "These files are about to lose their owner; it is written down first, so that a crash leaves none behind.",
+        "docs: what happens when it crashes",
+        undo=lambda a: ("store.remove", {"path": a["path"]}),
+    ),
+    "host.folder": Op(
+        "A folder of the host that is to be mounted, and is not there, is made, as Docker does.",
+        "mkdir(2)",
+        _line("mkdir -p {path}"),
+    ),
     "store.folder": Op(
         "A folder of its own keeps these files apart from all others.",
         "mkdir(2)",

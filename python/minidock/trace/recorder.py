@@ -16,7 +16,9 @@ from __future__ import annotations
 import inspect
 import time
 from _thread import RLock
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar, cast
 
 import msgspec
@@ -52,20 +54,39 @@ def op(name: str) -> Callable[[F], F]:
 
 
 class Recorder:
-    """Runs actions as steps and tells *listeners* before and after each.
+    """Runs actions as steps and tells listeners before and after each.
 
-    Several threads may use it (a pull has three downloads under way): listeners are told one thing at a time.
+    :param listeners: those who hear of every step. An operation's own listener, its journal, is added by
+        :meth:`listening` for as long as the operation lasts, and is told first: what undoes a step is written down
+        before anything else happens. Several threads may use a recorder (a pull has three downloads under way):
+        listeners are told one thing at a time.
     """
 
     def __init__(self, listeners: Iterable[Listener] = ()) -> None:
-        self.listeners = list(listeners)
+        self._always = tuple(listeners)
         self._telling = RLock()
+        self._scoped: ContextVar[tuple[Listener, ...]] = ContextVar("listeners", default=())
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Who is told now, in this thread or task, in order."""
+        return (*self._scoped.get(), *self._always)
+
+    @contextmanager
+    def listening(self, listener: Listener) -> Iterator[None]:
+        """Tell *listener*, too, of the steps of the block."""
+        token = self._scoped.set((*self._scoped.get(), listener))
+        try:
+            yield
+        finally:
+            self._scoped.reset(token)
 
     def call(self, name: str, args: Args, action: Callable[[], R]) -> R:
         """Run *action* as one step; whatever it raises goes on up, after the listeners have seen it."""
         step = Step(name, args, began=time.time_ns())
+        listeners = self.listeners
         with self._telling:
-            for listener in self.listeners:
+            for listener in listeners:
                 listener.began(step)
         start = time.perf_counter_ns()
         try:
@@ -77,18 +98,20 @@ class Recorder:
         finally:
             step.took = time.perf_counter_ns() - start
             with self._telling:
-                for listener in self.listeners:
+                for listener in listeners:
                     listener.ended(step)
 
     def planned(self, steps: Sequence[Step]) -> None:
         """Announce the steps of a plan, before a monitor gets it."""
-        for listener in self.listeners:
-            listener.planned(steps)
+        with self._telling:
+            for listener in self.listeners:
+                listener.planned(steps)
 
     def reported(self, step: Step) -> None:
         """Pass on a planned step that a monitor has reported."""
-        for listener in self.listeners:
-            listener.ended(step)
+        with self._telling:
+            for listener in self.listeners:
+                listener.ended(step)
 
 
 def recorded(port: P, protocol: type[P], recorder: Recorder) -> P:

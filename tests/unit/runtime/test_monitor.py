@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from hypothesis import given
@@ -33,6 +33,9 @@ class Script:
         self.stdin, self.detach_at = stdin, detach_at
         self.got: list[tuple[int, bytes]] = []
         self.events: list[str] = []
+
+    def created(self, id: str, warnings: Sequence[str]) -> None:
+        self.events.append("created")
 
     def attached(self, resize: Callable[[int, int], None], signal: Callable[[int], None]) -> None:
         self.events.append("attached")

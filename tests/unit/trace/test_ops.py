@@ -16,6 +16,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "store.write": {"path": "/r/ingest/x"},
     "store.publish": {"source": "/r/a", "target": "/r/b"},
     "store.remove": {"path": "/r/x y"},
+    "store.condemn": {"path": "/r/d"},
+    "host.folder": {"path": "/data"},
     "store.folder": {"path": "/r/d"},
     "store.commit": {"what": "image"},
     "layer.apply": {"source": "/b", "target": "/t", "compression": "gzip", "whiteouts": "overlay"},

@@ -1,0 +1,132 @@
+"""A container's OCI bundle: ``config.json`` and the files that are mounted into it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from minidock.containers.devices import device_numbers, devices_of
+from minidock.containers.mounts import all_mounts, default_mounts
+from minidock.containers.namespaces import namespaces_of, owns_ipc
+from minidock.containers.operation import OperationParts
+from minidock.containers.records import Container
+from minidock.containers.resources import resources_of
+from minidock.containers.security import HARDENED_PIDS, parse_security_options, security_of
+from minidock.containers.spec import Decided, make_spec
+from minidock.errors import InvalidArgument, StepFailed
+from minidock.oci.codec import encode_pretty
+from minidock.oci.runtime import Pids, Resources, RuntimeSpec
+from minidock.trace.step import PlannedStep
+
+_SHM_SIZE = 64 << 20
+
+
+class NetworkFiles(Protocol):
+    """The network's part: its namespace, and the contents of two files."""
+
+    @property
+    def netns(self) -> str | None: ...
+    @property
+    def hosts(self) -> str: ...
+    @property
+    def resolv_conf(self) -> str: ...
+
+
+class Bundle(msgspec.Struct, frozen=True):
+    """A bundle that is decided and not yet written: *files* are names in *path* with their contents."""
+
+    path: str
+    spec: RuntimeSpec
+    files: dict[str, str]
+    cgroups_path: str
+    resources: Resources
+
+
+def describe(
+    container: Container,
+    path: str,
+    network: NetworkFiles,
+    cgroups_path: str,
+    find_namespace: Callable[[str, str], str],
+) -> Bundle:
+    """Decide the whole bundle of *container*, to be written at *path*."""
+    host, config = container.host, container.config
+    options = parse_security_options(host.security_opt)
+    devices, rules = devices_of(host)
+    resources = resources_of(host, rules, device_numbers)
+    if options.hardened and resources.pids is None:
+        resources = msgspec.structs.replace(resources, pids=Pids(HARDENED_PIDS))
+    hostname = os.uname().nodename if host.uts_mode == "host" else container.hostname
+    files = {
+        "hostname": f"{hostname}\n",
+        "hosts": network.hosts,
+        "resolv.conf": network.resolv_conf,
+    }
+    namespaces = namespaces_of(host, network.netns, find_namespace)
+    defaults = default_mounts(
+        host.shm_size or _SHM_SIZE, privileged=host.privileged, own_ipc=owns_ipc(host), cgroup=True
+    )
+    mounted = {f"/etc/{name}": f"{path}/{name}" for name in files}
+    decided = Decided(
+        config=config,
+        host=host,
+        hostname=hostname,
+        user=container.extra.user,
+        security=security_of(host, options, container.extra.user.uid),
+        mounts=all_mounts(defaults, mounted, container.extra.points, container.extra.volumes),
+        namespaces=namespaces,
+        devices=devices,
+        resources=resources,
+        cgroups_path=cgroups_path,
+    )
+    return Bundle(path, make_spec(decided), files, cgroups_path, resources)
+
+
+def write_bundle(parts: OperationParts, bundle: Bundle, plan: Sequence[PlannedStep]) -> None:
+    """Write the bundle's files, and make the host folders that ``-v`` asks to be made.
+
+    :raises StepFailed: with the errno.
+    """
+    contents = {name: text.encode() for name, text in bundle.files.items()}
+    contents["config.json"] = encode_pretty(bundle.spec)
+    contents["plan.json"] = encode_pretty(plan)
+
+    def write() -> None:
+        if parts.dry:
+            return
+        os.makedirs(f"{bundle.path}/rootfs", mode=0o700, exist_ok=True)
+        for name, data in contents.items():
+            _write(f"{bundle.path}/{name}", data)
+
+    parts.recorder.call("bundle.write", {"path": bundle.path, "files": sorted(contents)}, write)
+
+
+def make_sources(parts: OperationParts, container: Container) -> None:
+    """Make the host folders of binds that do not exist; ``--mount`` refuses instead, as in Docker.
+
+    :raises InvalidArgument: with Docker's words.
+    """
+    for point in container.extra.points:
+        if point.kind != "bind" or os.path.lexists(point.source):
+            continue
+        if not point.create_source:
+            raise InvalidArgument(
+                f'invalid mount config for type "bind": bind source path does not exist: {point.source}'
+            )
+        source = point.source
+        parts.recorder.call(
+            "host.folder", {"path": source}, lambda source=source: None if parts.dry else os.makedirs(source, 0o755)
+        )
+
+
+def _write(path: str, data: bytes) -> None:
+    """Write a file that a reboot may lose: it is made anew at each start."""
+    try:
+        with open(path, "wb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o644)) as file:
+            file.write(data)
+            os.fchmod(file.fileno(), 0o644)
+    except OSError as error:
+        raise StepFailed("bundle.write", error.errno or 0, path) from error
