@@ -73,8 +73,10 @@ def human_duration(seconds: float) -> str:
     return f"{int(seconds / 3600 / 24 / 365)} years"
 
 
-def summary_of(container: Container, status: Status, now: int) -> ContainerSummary:
-    """Return one row of ``ps``."""
+def summary_of(
+    container: Container, status: Status, now: int, sizes: tuple[int, int] | None = None
+) -> ContainerSummary:
+    """Return one row of ``ps``; *sizes* are the bytes of its own files, and of all its files."""
     return ContainerSummary(
         id=container.id,
         names=(f"/{container.name}",),
@@ -87,6 +89,8 @@ def summary_of(container: Container, status: Status, now: int) -> ContainerSumma
         labels=container.config.labels or {},
         network_mode=container.host.network_mode or "default",
         mounts=tuple({"Type": "volume", "Destination": path} for path in container.extra.volumes),
+        size_rw=sizes[0] if sizes else None,
+        size_root_fs=sizes[1] if sizes else None,
     )
 
 

@@ -36,7 +36,7 @@ class RunParts(Protocol):
     def ended(self, container: Container) -> None:
         """Take notice that it has ended."""
 
-    def remove(self, container: Container) -> None:
+    def discard(self, container: Container) -> None:
         """Remove it, with the volumes that have no name."""
 
 
@@ -64,5 +64,5 @@ def run(parts: RunParts, request: CreateRequest, options: RunOptions, streams: S
         if exited is not None or not goes_on:
             parts.ended(container)
             if request.host.auto_remove:
-                parts.remove(container)
+                parts.discard(container)
     return Ran(container.id, exited.code if exited else 0)
