@@ -15,24 +15,41 @@ from minidock.containers.operation import OperationParts
 from minidock.containers.records import Container
 from minidock.containers.resources import resources_of
 from minidock.containers.security import HARDENED_PIDS, parse_security_options, security_of
-from minidock.containers.spec import Decided, make_spec
+from minidock.containers.spec import INIT_PATH, Decided, make_spec
 from minidock.errors import InvalidArgument, StepFailed
 from minidock.oci.codec import encode_pretty
 from minidock.oci.runtime import Pids, Resources, RuntimeSpec
+from minidock.store.layout import Layout
 from minidock.trace.step import PlannedStep
 
 _SHM_SIZE = 64 << 20
 
 
 class NetworkFiles(Protocol):
-    """The network's part: its namespace, and the contents of two files."""
+    """The texts of the three files that speak of the network."""
 
     @property
-    def netns(self) -> str | None: ...
+    def hostname(self) -> str: ...
     @property
     def hosts(self) -> str: ...
     @property
     def resolv_conf(self) -> str: ...
+
+
+class Attachment(Protocol):
+    """A container's place on the network: the namespace to join (``None``: the host's), and its files.
+
+    Without files it shares the network, and so the files, of the container *shared_with*. *sysctls* are for inside.
+    """
+
+    @property
+    def netns(self) -> str | None: ...
+    @property
+    def files(self) -> NetworkFiles | None: ...
+    @property
+    def shared_with(self) -> str: ...
+    @property
+    def sysctls(self) -> dict[str, str]: ...
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -47,42 +64,52 @@ class Bundle(msgspec.Struct, frozen=True):
 
 def describe(
     container: Container,
-    path: str,
-    network: NetworkFiles,
+    layout: Layout,
+    network: Attachment,
     cgroups_path: str,
     find_namespace: Callable[[str, str], str],
+    init: str = "",
 ) -> Bundle:
-    """Decide the whole bundle of *container*, to be written at *path*."""
+    """Decide the whole bundle of *container*.
+
+    :param init: the program that ``--init`` puts in front, on the host.
+    """
     host, config = container.host, container.config
+    host = msgspec.structs.replace(host, sysctls={**network.sysctls, **host.sysctls})
+    path = layout.container(container.id)
+    files, mounted = _network_files(network, layout, path)
+    if host.init:
+        mounted[INIT_PATH] = init
     options = parse_security_options(host.security_opt)
     devices, rules = devices_of(host)
     resources = resources_of(host, rules, device_numbers)
     if options.hardened and resources.pids is None:
         resources = msgspec.structs.replace(resources, pids=Pids(HARDENED_PIDS))
-    hostname = os.uname().nodename if host.uts_mode == "host" else container.hostname
-    files = {
-        "hostname": f"{hostname}\n",
-        "hosts": network.hosts,
-        "resolv.conf": network.resolv_conf,
-    }
-    namespaces = namespaces_of(host, network.netns, find_namespace)
-    defaults = default_mounts(
-        host.shm_size or _SHM_SIZE, privileged=host.privileged, own_ipc=owns_ipc(host), cgroup=True
-    )
-    mounted = {f"/etc/{name}": f"{path}/{name}" for name in files}
+    shm_size = host.shm_size or _SHM_SIZE
+    defaults = default_mounts(shm_size, privileged=host.privileged, own_ipc=owns_ipc(host), cgroup=True)
     decided = Decided(
         config=config,
         host=host,
-        hostname=hostname,
+        hostname=os.uname().nodename if host.uts_mode == "host" else container.hostname,
         user=container.extra.user,
         security=security_of(host, options, container.extra.user.uid),
         mounts=all_mounts(defaults, mounted, container.extra.points, container.extra.volumes),
-        namespaces=namespaces,
+        namespaces=namespaces_of(host, network.netns, find_namespace),
         devices=devices,
         resources=resources,
         cgroups_path=cgroups_path,
     )
     return Bundle(path, make_spec(decided), files, cgroups_path, resources)
+
+
+def _network_files(network: Attachment, layout: Layout, path: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the texts to write, by name, and the host files to mount, by their place inside."""
+    folder = layout.container(network.shared_with) if network.files is None else path
+    mounted = {f"/etc/{name}": f"{folder}/{name}" for name in ("resolv.conf", "hostname", "hosts")}
+    if network.files is None:
+        return {}, mounted
+    texts = network.files
+    return {"hostname": texts.hostname, "hosts": texts.hosts, "resolv.conf": texts.resolv_conf}, mounted
 
 
 def write_bundle(parts: OperationParts, bundle: Bundle, plan: Sequence[PlannedStep]) -> None:

@@ -5,8 +5,6 @@ Source: runtime-spec config.md, config-linux.md. What is written here any OCI ru
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from minidock.api import ContainerConfig, HostConfig, Ulimit
@@ -107,8 +105,3 @@ def _root_propagation(mounts: tuple[Mount, ...]) -> str:
     if options & {"shared", "rshared"}:
         return "shared"
     return "rslave" if options & {"slave", "rslave"} else ""
-
-
-def with_init(files: Mapping[str, str], host: HostConfig, program: str) -> dict[str, str]:
-    """Return *files* (destination → host path) with the init program, if ``--init`` asks for it."""
-    return {**files, INIT_PATH: program} if host.init else dict(files)

@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from minidock.api import CreateRequest
-from minidock.containers.bundle import Bundle, describe, make_sources, write_bundle
+from minidock.containers.bundle import Attachment, Bundle, describe, make_sources, write_bundle
 from minidock.containers.logs import log_config
 from minidock.containers.operation import OperationParts, operation
 from minidock.containers.records import Container
@@ -36,21 +36,10 @@ from minidock.trace.step import PlannedStep, Step
 _STEPS = msgspec.json.Decoder(tuple[PlannedStep, ...])
 
 
-class Attachment(Protocol):
-    """How a container is joined to its networks: the pinned namespace (``None``: the host's), and its three files."""
-
-    @property
-    def netns(self) -> str | None: ...
-    @property
-    def hosts(self) -> str: ...
-    @property
-    def resolv_conf(self) -> str: ...
-
-
 class NetworkPeer(Protocol):
     """What starting needs of the networks."""
 
-    def attach(self, container_id: str, request: CreateRequest, hostname: str) -> Attachment:
+    def attach(self, container_id: str, create: CreateRequest) -> Attachment:
         """Make the container's network namespace and its links."""
 
 
@@ -105,8 +94,8 @@ class Starter:
             store.disk.remove(f"{state_dir}/exit")  # how it ended last time
         store.disk.folder(run_dir)
         make_sources(self._parts, container)
-        attachment = self._networks.attach(container.id, container.request, container.hostname)
-        bundle = describe(container, state_dir, attachment, self._cgroup_path(container), self._find_namespace)
+        attachment = self._networks.attach(container.id, container.request)
+        bundle = describe(container, layout, attachment, self._cgroup_path(container), self._find_namespace)
         cgroup, _ = choose_cgroup(self._cgroups, bundle.cgroups_path, bundle.resources, self._kernel.cgroups.read)
         steps = self._plan(container, bundle, cgroup)
         write_bundle(self._parts, bundle, steps)

@@ -13,7 +13,6 @@ ended store.remove None
 
 from __future__ import annotations
 
-import inspect
 import time
 from _thread import RLock
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -126,7 +125,8 @@ def recorded(port: P, protocol: type[P], recorder: Recorder) -> P:
         method = getattr(port, name)
         operation = getattr(declared, "__op__", None)
         if operation is not None:
-            names = [p for p in inspect.signature(declared).parameters if p != "self"]
+            code = declared.__code__  # not inspect.signature: that module alone costs 10 ms of every command
+            names = list(code.co_varnames[1 : code.co_argcount])
             method = _recorded_method(method, operation, names, recorder)
         setattr(wrapper, name, method)
     return cast(P, wrapper)
