@@ -34,7 +34,12 @@ class TinyLayers:
                 members = archive.getmembers()
         except tarfile.TarError as broken:
             raise InvalidArchive(str(broken)) from broken
-        kinds = {tarfile.DIRTYPE: "dir", tarfile.SYMTYPE: "symlink", tarfile.LNKTYPE: "hardlink", tarfile.REGTYPE: "file"}
+        kinds = {
+            tarfile.DIRTYPE: "dir",
+            tarfile.SYMTYPE: "symlink",
+            tarfile.LNKTYPE: "hardlink",
+            tarfile.REGTYPE: "file",
+        }
         lines = []
         for member in members:
             if ".." in member.name.split("/"):
@@ -78,5 +83,10 @@ def _applied(blob: bytes, plain: bytes, members: list[tarfile.TarInfo]) -> Appli
     digests = (Digest.from_hex(hashlib.sha256(data).hexdigest()) for data in (blob, plain))
     blob_digest, diff_id = digests
     return Applied(
-        blob_digest, len(blob), diff_id, len(plain), len(members), sum(member.size for member in members if member.isreg())
+        blob_digest,
+        len(blob),
+        diff_id,
+        len(plain),
+        len(members),
+        sum(member.size for member in members if member.isreg()),
     )

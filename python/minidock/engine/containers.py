@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from minidock.api import ContainerSummary, CreateRequest, Progress, Ran, RunOptions, Streams
 from minidock.containers.create import Creation, Creator, UsableImage
@@ -28,8 +28,15 @@ class EngineContainers:
     """What an engine can do with containers."""
 
     def __init__(
-        self, store: Store, parts: OperationParts, creator: Creator, starter: Starter, images: ImageSource
+        self,
+        store: Store,
+        parts: OperationParts,
+        creator: Creator,
+        starter: Starter,
+        images: ImageSource,
+        release: Callable[[str], None],
     ) -> None:
+        self._release = release
         self._store = store
         self._parts = parts
         self._creator = creator
@@ -56,6 +63,8 @@ class EngineContainers:
         row = self._store.state.running.get(container.id)
         if row is not None:
             settle(self._store, self._parts, row)
+        if not self._parts.dry:
+            self._release(container.id)
 
     def discard(self, container: Container) -> None:
         remove_container(self._store, self._parts, container, force=True, volumes=True)

@@ -9,16 +9,17 @@ from minidock.kernel.ports import Kernel
 from minidock.store.disk import Disk
 
 
-def make_undoers(kernel: Kernel, disk: Disk, apply_rules: Callable[[str, str], None]) -> Undoers:
+def make_undoers(kernel: Callable[[], Kernel], disk: Disk, apply_rules: Callable[[str, str], None]) -> Undoers:
     """Return op → action, on ports that record: an undo is a step too.
 
+    :param kernel: returns the ports; they are not loaded before something must be undone.
     :param apply_rules: (table, rules) → one nftables transaction.
     """
     return {
-        "cgroup.delete": lambda a: kernel.cgroups.delete(a["dirs"]),
-        "ns.unpin": lambda a: kernel.mounts.unpin_network(a["path"]),
-        "link.delete": lambda a: kernel.links.delete(a["name"]),
-        "mount.unmount": lambda a: kernel.mounts.unmount(a["target"]),
+        "cgroup.delete": lambda a: kernel().cgroups.delete(a["dirs"]),
+        "ns.unpin": lambda a: kernel().mounts.unpin_network(a["path"]),
+        "link.delete": lambda a: kernel().links.delete(a["name"]),
+        "mount.unmount": lambda a: kernel().mounts.unmount(a["target"]),
         "store.remove": lambda a: disk.remove(a["path"]),
         "nft.apply": lambda a: apply_rules(a["table"], a["rules"]),
     }

@@ -141,12 +141,24 @@ def _undo_journal(store: Store, name: str, undo: Undoer) -> list[MinidockError]:
     except (BlockingIOError, FileNotFoundError):
         return []  # somebody else is at it, or was
     try:
-        errors = _undo_list(path, undo)
+        errors = _undo_list(path, undo) if is_unfinished(store, name) else []
         if not errors:
             store.disk.remove(path)
     finally:
         os.close(fd)
     return errors
+
+
+def is_unfinished(store: Store, journal: str) -> bool:
+    """Say whether the steps of a dead operation must be undone: its row tells whether it had reached its commit point.
+
+    Journals are named ``<kind>-<container id>.journal``. A creation is finished when the container has its row, a start
+    when it is among what runs. A removal is the other way round: once the row is gone, its journal says what is left.
+    """
+    kind, _, id = journal.removesuffix(".journal").partition("-")
+    if kind == "start":
+        return store.state.running.get(id) is None
+    return store.rows.containers.get(id) is None
 
 
 def _undo_list(path: str, undo: Undoer) -> list[MinidockError]:

@@ -80,21 +80,6 @@ def undo_lines(path: str) -> Iterator[Undo]:
         yield _decoder.decode(line)
 
 
-def is_abandoned(path: str) -> bool:
-    """Say whether the journal is there and its writer is dead: nobody holds its lock."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(fd)
-    return True
-
-
 def read_whole(path: str) -> bytes:
     """Return the file's bytes, none if it is not there."""
     try:

@@ -1,0 +1,237 @@
+"""The engine of one root: every part made when it is first needed, and wired to the others here and nowhere else.
+
+Opening an engine takes notice of what happened since the last one looked: it takes back what dead commands left
+half-done, and settles the containers that have ended (:meth:`Engine.reconcile`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from minidock.api import CreateRequest, Progress
+from minidock.containers.find import find_container
+from minidock.containers.operation import OperationParts
+from minidock.containers.records import from_row
+from minidock.containers.remove import remove_container
+from minidock.containers.settle import settle_all
+from minidock.engine.config import EngineConfig, read_config
+from minidock.engine.undo import make_undoers
+from minidock.errors import Conflict, MinidockError, NotFound
+from minidock.kernel.choose import load_kernel
+from minidock.kernel.ports import PORTS, Kernel
+from minidock.oci.platform import Platform
+from minidock.oci.reference import Reference
+from minidock.runtime.cgroups.host import CgroupHost, detect
+from minidock.store.layout import Layout, find_layout
+from minidock.store.state import is_alive
+from minidock.store.store import Store
+from minidock.trace.killer import killer_from_environment
+from minidock.trace.recorder import Listener, Recorder, recorded
+from minidock.trace.step import Args
+
+if TYPE_CHECKING:
+    from minidock.containers.start import Attachment
+    from minidock.engine.containers import EngineContainers
+    from minidock.images.images import StoreImages
+    from minidock.networks.host import Firewall
+    from minidock.networks.networks import Networks
+    from minidock.store.check import Finding
+    from minidock.store.gc import Decision
+    from minidock.store.sweep import Swept
+
+
+class Engine:
+    """All that can be done with one root. Use it as a context manager.
+
+    :param recorder: hears of every step.
+    :param dry: read everything, write nothing.
+    """
+
+    def __init__(self, layout: Layout, recorder: Recorder, dry: bool) -> None:
+        self.layout = layout
+        self.recorder = recorder
+        self.dry = dry
+
+    @classmethod
+    def open(cls, root: str | None = None, listeners: Sequence[Listener] = (), dry: bool = False) -> Engine:
+        """Open the engine of *root* (by default of ``MINIDOCK_ROOT``, or of this user)."""
+        killer = killer_from_environment()
+        engine = cls(find_layout(root), Recorder([*listeners, *([killer] if killer else [])]), dry)
+        if not dry:
+            engine.reconcile()
+        return engine
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the databases. Idempotent."""
+        if "store" in self.__dict__:
+            self.store.close()
+
+    def reconcile(self) -> list[MinidockError]:
+        """Take back what dead commands began, settle what has ended, remove what was to be removed (``--rm``)."""
+        from minidock.store.sweep import recover
+
+        errors = recover(self.store, self.undo)
+        before = {row.id for row in self.store.state.running.all()}
+        if not before:
+            return errors
+        errors += settle_all(self.store, self.parts)
+        ended = before - {row.id for row in self.store.state.running.all()}
+        for id in ended:
+            row = self.store.rows.containers.get(id)
+            if row is not None and (container := from_row(row)).host.auto_remove:
+                remove_container(self.store, self.parts, container, force=False, volumes=True)
+        if ended:
+            self.networks.reconcile(before - ended)
+        return errors
+
+    # --- parts ---
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        """The kernel's ports, each call of them a step."""
+        kernel = load_kernel()
+        if self.dry:
+            from minidock.kernel.dry import dry_kernel
+
+            kernel = dry_kernel(kernel)
+        ports = {name: recorded(getattr(kernel, name), protocol, self.recorder) for name, protocol in PORTS.items()}
+        return Kernel(kernel.name, **ports)
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(
+            self.layout, self.recorder, probe=lambda folder: self.kernel.mounts.probe_overlay(folder), dry=self.dry
+        )
+
+    @cached_property
+    def parts(self) -> OperationParts:
+        undoers = make_undoers(
+            lambda: self.kernel, self.store.disk, lambda table, rules: self.firewall.apply(table, rules)
+        )
+        return OperationParts(self.layout, self.store.locks, self.recorder, undoers, self.dry)
+
+    @cached_property
+    def config(self) -> EngineConfig:
+        return read_config()
+
+    @cached_property
+    def cgroups(self) -> CgroupHost:
+        return detect()
+
+    @cached_property
+    def firewall(self) -> Firewall:
+        from minidock.networks.host import DryFirewall, NftProgram
+        from minidock.networks.host import Firewall as FirewallPort
+
+        return recorded(DryFirewall(NftProgram()) if self.dry else NftProgram(), FirewallPort, self.recorder)  # type: ignore[type-abstract]
+
+    @cached_property
+    def networks(self) -> Networks:
+        from minidock.networks.host import DrySysctls, ProcSysctls, Sysctls
+        from minidock.networks.networks import Networks
+        from minidock.networks.state import StateShelf
+
+        sysctls = recorded(DrySysctls(ProcSysctls()) if self.dry else ProcSysctls(), Sysctls, self.recorder)  # type: ignore[type-abstract]
+        return Networks(
+            self.kernel.links,
+            self.kernel.mounts,
+            self.firewall,
+            sysctls,
+            StateShelf(self.store.state),
+            self.layout,
+            find=lambda name: self._running(name)[0],
+        )
+
+    @cached_property
+    def images(self) -> StoreImages:
+        from minidock.images.images import StoreImages
+
+        return StoreImages(self.store, self.kernel.layers, self._pull)
+
+    @cached_property
+    def containers(self) -> EngineContainers:
+        from minidock.containers.create import Creator
+        from minidock.containers.start import Starter
+        from minidock.engine.containers import EngineContainers
+        from minidock.engine.images import ImageSource
+        from minidock.volumes.local import LocalVolumes
+
+        volumes = LocalVolumes(self.store)
+        creator = Creator(self.store, self.kernel.mounts, volumes, self.cgroups, self.parts)
+        starter = Starter(
+            self.store, self.kernel, self, self.cgroups, self.parts, self._namespace_of, rootless=os.geteuid() != 0
+        )
+        return EngineContainers(
+            self.store, self.parts, creator, starter, ImageSource(self.store, self.images), self.networks_release
+        )
+
+    # --- the whole store ---
+
+    def check(self, repair: bool = False, quick: bool = False) -> list[Finding]:
+        """Look for anything that is not as it should be; with *repair* mend it, and return what was found."""
+        if repair:
+            from minidock.store.repair import check_and_repair
+
+            found, errors = check_and_repair(self.store, self.undo, quick)
+            if errors:
+                raise errors[0]
+            return found
+        from minidock.store.check import check
+
+        return check(self.store, quick)
+
+    def gc(self) -> Swept:
+        """Remove what nobody needs, and say of everything why it went or stays."""
+        from minidock.store.sweep import collect
+
+        return collect(self.store, self.undo)
+
+    def gc_plan(self) -> Sequence[Decision]:
+        """Return what :meth:`gc` would do."""
+        from minidock.store.sweep import decide
+
+        return decide(self.store)
+
+    def undo(self, op: str, args: Args) -> None:
+        """Carry out one undo step."""
+        self.parts.undoers[op](args)
+
+    # --- what parts need of each other ---
+
+    def attach(self, container_id: str, request: CreateRequest) -> Attachment:
+        """The starter's peer: the networks, made only when a container starts."""
+        return self.networks.attach(container_id, request)
+
+    def networks_release(self, container_id: str) -> None:
+        self.networks.release(container_id)
+
+    def _pull(self, reference: Reference, platform: Platform | None, progress: Progress) -> str:
+        from minidock.engine.pulling import make_puller
+
+        return make_puller(self.store, self.kernel.layers, self.config).pull(reference, platform, progress)
+
+    def _running(self, name: str) -> tuple[str, int]:
+        """Return a running container's id and the id of its first process."""
+        container = find_container(self.store, name)
+        row = self.store.state.running.get(container.id)
+        if row is None or not is_alive(row.pid, row.start):
+            raise Conflict(f"cannot join network namespace of a non running container: {container.id}")
+        return container.id, row.pid
+
+    def _namespace_of(self, name: str, kind: str) -> str:
+        """Return the path of another container's namespace."""
+        try:
+            _, pid = self._running(name)
+        except NotFound as missing:
+            raise NotFound(f"No such container: {name}") from missing
+        return f"/proc/{pid}/ns/{kind}"
