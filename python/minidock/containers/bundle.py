@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -143,10 +144,12 @@ def make_sources(parts: OperationParts, container: Container) -> None:
             raise InvalidArgument(
                 f'invalid mount config for type "bind": bind source path does not exist: {point.source}'
             )
-        source = point.source
-        parts.recorder.call(
-            "host.folder", {"path": source}, lambda source=source: None if parts.dry else os.makedirs(source, 0o755)
-        )
+        parts.recorder.call("host.folder", {"path": point.source}, partial(_make_source, parts.dry, point.source))
+
+
+def _make_source(dry: bool, path: str) -> None:
+    if not dry:
+        os.makedirs(path, 0o755)
 
 
 def _write(path: str, data: bytes) -> None:

@@ -125,7 +125,9 @@ class Creator:
         self._store.disk.folder(self._store.layout.container(container.id))
         snapshot = self._store.snapshots.writable(container.id, image.chain)
         with self._image_root(image) as root:
-            volumes = self._volumes.prepare(points, lambda path: root and self._mounts.open_folder(root, path))
+            volumes = self._volumes.prepare(
+                points, lambda path: None if root is None else self._mounts.open_folder(root, path)
+            )
         extra = msgspec.structs.replace(
             container.extra, volumes=volumes.sources, anonymous=volumes.anonymous, points=tuple(points)
         )
@@ -156,7 +158,9 @@ class Creator:
 
     def _user(self, user: str, groups: tuple[str, ...], image: UsableImage) -> ResolvedUser:
         with self._image_root(image) as root:
-            return resolve_user(user, groups, lambda path: root and self._mounts.read_file(root, path, _LIMIT))
+            return resolve_user(
+                user, groups, lambda path: None if root is None else self._mounts.read_file(root, path, _LIMIT)
+            )
 
     @contextmanager
     def _image_root(self, image: UsableImage) -> Iterator[int | None]:

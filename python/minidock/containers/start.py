@@ -24,7 +24,7 @@ from minidock.kernel.launch import CgroupPlan, LaunchOptions, OverlayRoot
 from minidock.kernel.ports import Kernel
 from minidock.kernel.protocol import Request
 from minidock.oci.codec import encode
-from minidock.runtime.capabilities import bounding_set
+from minidock.runtime.capabilities import host_capabilities
 from minidock.runtime.cgroups.choose import choose_cgroup
 from minidock.runtime.cgroups.host import CgroupHost
 from minidock.runtime.monitor import CreatedReport, Launching
@@ -126,7 +126,7 @@ class Starter:
             overlay=OverlayRoot(mount.lower, mount.upper, mount.work, mount.options),
             cgroup=cgroup,
             bind_devices=self._rootless,
-            capabilities=bounding_set(),
+            capabilities=host_capabilities(),
         )
         return _STEPS.decode(self._kernel.launch.plan(encode(bundle.spec), encode(options)))
 

@@ -34,7 +34,7 @@ from minidock.trace.recorder import Listener, Recorder, recorded
 from minidock.trace.step import Args
 
 if TYPE_CHECKING:
-    from minidock.containers.start import Attachment
+    from minidock.containers.bundle import Attachment
     from minidock.engine.containers import EngineContainers
     from minidock.images.images import StoreImages
     from minidock.networks.host import Firewall
@@ -130,27 +130,24 @@ class Engine:
 
     @cached_property
     def firewall(self) -> Firewall:
-        from minidock.networks.host import DryFirewall, NftProgram
-        from minidock.networks.host import Firewall as FirewallPort
+        from minidock.networks.dry import DryFirewall
+        from minidock.networks.host import Firewall, NftProgram
 
-        return recorded(DryFirewall(NftProgram()) if self.dry else NftProgram(), FirewallPort, self.recorder)  # type: ignore[type-abstract]
+        real = NftProgram()
+        return recorded(DryFirewall(real) if self.dry else real, Firewall, self.recorder)  # type: ignore[type-abstract]
 
     @cached_property
     def networks(self) -> Networks:
-        from minidock.networks.host import DrySysctls, ProcSysctls, Sysctls
+        from minidock.networks.dry import DrySysctls
+        from minidock.networks.host import ProcSysctls, Sysctls
         from minidock.networks.networks import Networks
         from minidock.networks.state import StateShelf
 
-        sysctls = recorded(DrySysctls(ProcSysctls()) if self.dry else ProcSysctls(), Sysctls, self.recorder)  # type: ignore[type-abstract]
-        return Networks(
-            self.kernel.links,
-            self.kernel.mounts,
-            self.firewall,
-            sysctls,
-            StateShelf(self.store.state),
-            self.layout,
-            find=lambda name: self._running(name)[0],
-        )
+        real = ProcSysctls()
+        sysctls = recorded(DrySysctls(real) if self.dry else real, Sysctls, self.recorder)  # type: ignore[type-abstract]
+        links, mounts = self.kernel.links, self.kernel.mounts
+        shelf = StateShelf(self.store.state)
+        return Networks(links, mounts, self.firewall, sysctls, shelf, self.layout, lambda name: self._running(name)[0])
 
     @cached_property
     def images(self) -> StoreImages:
