@@ -10,8 +10,10 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -23,6 +25,8 @@ from minidock._pure.links import PureLinks
 from minidock.errors import Conflict, StepFailed
 from minidock.kernel.native.links import NativeLinks
 from minidock.kernel.ports import Links
+from minidock.networks.state import Endpoint, load, save
+from minidock.store.state import process_start
 
 pytestmark = pytest.mark.root
 
@@ -118,6 +122,20 @@ def ask_udp(address: str, port: int) -> str:
         client.settimeout(5)
         client.sendto(b"?", (address, port))
         return client.recv(64).decode()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for what the kernel does in the background; fail if it never does."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def taken_addresses(lab: Lab) -> set[object]:
+    with lab.networks._shelf.change() as cell:
+        state = load(cell)
+    return set(state.addresses(state.networks["bridge"]))
 
 
 def refused(address: str, port: int) -> bool:
@@ -260,11 +278,28 @@ def test_nothing_is_left_of_a_container(lab: Lab, host: Namespace) -> None:
     assert host.shell("nft list ruleset") != tables
     lab.stop(A)
     assert host.shell("nft list ruleset") == tables
-    assert {link["ifname"] for link in json.loads(host.shell("ip -j link"))} == links
+    eventually(lambda: {link["ifname"] for link in json.loads(host.shell("ip -j link"))} == links)
     assert not host.run(lambda: os.path.exists(lab.layout.netns(A)))
     assert lab.networks.ports(A) == ()
     again = lab.start(A, request(publish={"80/tcp": (("", "8080"),)}))
     assert again.interfaces[0].address == "172.17.0.4/16", "the freed address rests"
+
+
+def test_who_shares_a_network_keeps_it_and_its_address(lab: Lab, host: Namespace, lan: Namespace) -> None:
+    lab.start(A, request())
+    guest, other = "c" * 64, "d" * 64
+    assert lab.start(guest, request(network=f"container:{A}")).shared_with == A
+    fd = host.run(lambda: os.open(lab.layout.netns(A), os.O_RDONLY))  # a process of the guest
+    try:
+        lab.stop(A)
+        for number in range(3, 6):  # the circle goes on; .2 is not free
+            assert lab.start(other, request()).interfaces[0].address == f"172.17.0.{number}/16"
+            lab.stop(other)
+        assert "172.17.0.2" in {str(a) for a in taken_addresses(lab)}
+        host.run(lambda: lab.networks.release(guest))
+        assert "172.17.0.2" not in {str(a) for a in taken_addresses(lab)}
+    finally:
+        os.close(fd)
 
 
 def test_undoing_twice_and_undoing_nothing_is_fine(lab: Lab, host: Namespace) -> None:
@@ -285,8 +320,22 @@ def test_a_table_made_anew_after_the_teardown_keeps_no_port_of_the_dead(lab: Lab
     host.shell("nft flush ruleset")
     lab.start(B, request())  # puts all known ports back
     assert "8080" in host.shell("nft list ruleset")
-    host.run(lambda: lab.networks.reconcile({B}))
+    host.run(lambda: lab.networks.release(A))
     assert "8080" not in host.shell("nft list ruleset")
+
+
+def test_reconcile_releases_what_a_dead_engine_left_and_nothing_else(lab: Lab, host: Namespace) -> None:
+    engine = subprocess.Popen(["true"])  # an engine that dies between "attached" and "running"
+    dead = Endpoint("bridge", "/nowhere", "172.17.0.9", (), engine.pid, process_start(engine.pid))
+    engine.wait()
+    with lab.networks._shelf.change() as cell:
+        save(cell, load(cell).with_endpoint(B, dead))
+    lab.start(A, request())
+    assert "172.17.0.9" in {str(a) for a in taken_addresses(lab)}
+    host.run(lambda: lab.networks.reconcile({B}))
+    assert "172.17.0.9" in {str(a) for a in taken_addresses(lab)}, "it runs"
+    host.run(lambda: lab.networks.reconcile(set()))
+    assert {str(a) for a in taken_addresses(lab)} == {"172.17.0.1", "172.17.0.2"}, "A is being started by us"
 
 
 def test_two_containers_cannot_have_one_port(lab: Lab) -> None:

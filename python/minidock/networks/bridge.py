@@ -23,9 +23,13 @@ from minidock.networks.state import Endpoint, Network, State, Verified
 INSIDE = "eth0"
 
 
-def link_name(short_id: str, container: str, network: str) -> str:
-    """Return the name of the cable's end on the host: ours, and found again from the container's id; 15 characters."""
-    return f"md{short_id}v{hashlib.sha256(f'{container} {network}'.encode()).hexdigest()[:8]}"
+def link_name(short_id: str, container: str, address: str) -> str:
+    """Return the name of the cable's end on the host: 15 characters, ours by the short id.
+
+    A cable ends with its container's namespace, but not at once; so the next start of the same container, which has
+    another address, gives the new one another name.
+    """
+    return f"md{short_id}v{hashlib.sha256(f'{container} {address}'.encode()).hexdigest()[:8]}"
 
 
 class Bridges:

@@ -30,6 +30,7 @@ from minidock.networks.pools import choose_subnet
 from minidock.networks.ports import ANY, PublishedPort, WantedPort, allocate_ports, can_bind, wanted_ports
 from minidock.networks.state import Endpoint, Network, Shelf, State, load, save
 from minidock.store.layout import Layout
+from minidock.store.state import is_alive, own_identity
 
 
 class Interface(msgspec.Struct, frozen=True):
@@ -102,13 +103,13 @@ class Networks:
         if mode == modes.CONTAINER:
             return self._share(container_id, self._find(other))
         if mode == modes.HOST:
-            self._keep(container_id, Endpoint(mode))
+            self._keep(container_id, mode, None)
             return Attachment(mode, None, files=host_files(create, read_host()))
         netns = self._layout.netns(container_id)
         try:
             if mode == modes.BRIDGE:
                 return self._attach_bridge(container_id, create, hostname, netns)
-            self._keep(container_id, Endpoint(mode, netns))
+            self._keep(container_id, mode, netns)
             self._mounts.pin_network(netns)
             return Attachment(mode, netns, files=container_files(create, read_host(), hostname, None, None))
         except BaseException:
@@ -119,20 +120,16 @@ class Networks:
         """Forget the container's place: it is gone, and its steps have been undone. Idempotent."""
         with self._shelf.change() as cell:
             state = load(cell)
-            endpoint = state.endpoints.get(container_id)
-            if endpoint is None:
-                return
-            if endpoint.restored:
-                # its ports were put into a new table after its own steps: perhaps after they were undone, too
-                self._firewall.apply(self._table, unpublish(self._table, _forwards(endpoint)))
-            save(cell, state.with_endpoint(container_id, None))
+            save(cell, self._forget(state, container_id))
 
     def reconcile(self, alive: Collection[str]) -> None:
-        """Release every container that is not *alive*: after a crash nobody else does."""
+        """Release every container that is not *alive* and whose engine died before it was: nobody else does."""
         with self._shelf.change() as cell:
-            gone = [key for key in load(cell).endpoints if key not in alive]
-        for container_id in gone:
-            self.release(container_id)
+            state = load(cell)
+            for key, endpoint in state.endpoints.items():
+                if key not in alive and not is_alive(endpoint.pid, endpoint.start):
+                    state = self._forget(state, key)
+            save(cell, state)
 
     def ports(self, container_id: str) -> tuple[PublishedPort, ...]:
         """Return the ports that the container publishes."""
@@ -146,17 +143,31 @@ class Networks:
             endpoint = load(cell).endpoints.get(container_id)
         return publish(self._table, _forwards(endpoint)) if endpoint else ""
 
+    def _forget(self, state: State, container_id: str) -> State:
+        """Return the state without the container; who shares its namespace still uses the address, and inherits it."""
+        endpoint = state.endpoints.get(container_id)
+        if endpoint is None:
+            return state
+        if endpoint.restored:
+            # its ports were put into a new table after its own steps: perhaps after they were undone, too
+            self._firewall.apply(self._table, unpublish(self._table, _forwards(endpoint)))
+        state = state.with_endpoint(container_id, None)
+        heirs = [key for key, e in state.endpoints.items() if endpoint.netns and e.netns == endpoint.netns]
+        if not heirs or not endpoint.address:
+            return state
+        heir = msgspec.structs.replace(state.endpoints[heirs[0]], network=endpoint.network, address=endpoint.address)
+        return state.with_endpoint(heirs[0], heir)
+
     def _attach_bridge(self, container_id: str, create: CreateRequest, hostname: str, netns: str) -> Attachment:
         wanted = wanted_ports(create, self._default_ip)
         with self._shelf.change() as cell:
-            state, network = self._with_default_network(load(cell))
-            if container_id in state.endpoints:
-                raise Conflict(f"container {container_id} is attached to a network already")
+            # a place that it has already is that of an earlier start, which nobody took notice of
+            state, network = self._with_default_network(self._forget(load(cell), container_id))
             last = IPv4Address(network.last) if network.last else None
             address = allocate(network.range, state.addresses(network), last)
             published = self._choose_ports(wanted, state)
             state = self._bridges.prepare(state, network)
-            endpoint = Endpoint(network.name, netns, str(address), published)
+            endpoint = Endpoint(network.name, netns, str(address), published, *own_identity())
             if published:
                 state = self._publish(state, network, endpoint)
             last_port = max((p.host_port for p, w in zip(published, wanted, strict=True) if not w.first), default=0)
@@ -165,7 +176,7 @@ class Networks:
             save(cell, state.with_endpoint(container_id, endpoint))
         mac = modes.requested_mac(create) or mac_of(address)
         self._mounts.pin_network(netns)
-        self._bridges.plug(link_name(self._layout.short_id, container_id, network.name), network, endpoint, mac)
+        self._bridges.plug(link_name(self._layout.short_id, container_id, str(address)), network, endpoint, mac)
         interface = Interface(INSIDE, mac, f"{address}/{network.range.prefixlen}", network.gateway)
         files = container_files(create, read_host(), hostname, str(address), network.gateway)
         # no IPv6 router is there: an address that leads nowhere would only make programs wait
@@ -206,12 +217,14 @@ class Networks:
                 raise InvalidArgument("cannot join own network")
             if theirs is None:
                 raise Conflict(f"cannot join network of a non running container: {other}")
-            save(cell, state.with_endpoint(container_id, Endpoint(modes.CONTAINER, theirs.netns)))
+            endpoint = Endpoint(modes.CONTAINER, theirs.netns, "", (), *own_identity())
+            save(cell, self._forget(state, container_id).with_endpoint(container_id, endpoint))
         return Attachment(modes.CONTAINER, theirs.netns, shared_with=other)
 
-    def _keep(self, container_id: str, endpoint: Endpoint) -> None:
+    def _keep(self, container_id: str, network: str, netns: str | None) -> None:
         with self._shelf.change() as cell:
-            save(cell, load(cell).with_endpoint(container_id, endpoint))
+            endpoint = Endpoint(network, netns, "", (), *own_identity())
+            save(cell, self._forget(load(cell), container_id).with_endpoint(container_id, endpoint))
 
 
 def _forwards(endpoint: Endpoint) -> tuple[Forward, ...]:

@@ -41,6 +41,8 @@ class Network(msgspec.Struct, frozen=True):
 class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     """One container's place. ``netns`` is the path of its namespace, ``None`` for the host's.
 
+    ``pid`` and ``start`` name the engine's process that attached it: as long as that lives, a container that does not
+    run may be about to.
     ``restored``: its ports were put into a new table after the container had got them, so that whoever removes the
     endpoint has to look whether they are still there.
     """
@@ -49,6 +51,8 @@ class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     netns: str | None = None
     address: str = ""
     ports: tuple[PublishedPort, ...] = ()
+    pid: int = 0
+    start: int = 0
     restored: bool = False
 
 

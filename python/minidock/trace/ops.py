@@ -392,7 +392,8 @@ OPS: dict[str, Op] = {
         "A pair of virtual network cards is a cable: one end in the bridge, the other in the container.",
         "veth(4)",
         _veth,
-        lambda a: ("link.delete", {"name": a["name"]}),
+        # no undo: the pair ends with the container's namespace (ns.unpin), in the background; to remove it here would
+        # make every end of a container wait some 30 ms
     ),
     "link.address": Op(
         "The link gets an address.",
