@@ -10,6 +10,8 @@ pub mod error;
 pub mod layers;
 pub mod links;
 pub mod plan;
+pub mod seccomp;
+pub mod steps;
 pub mod sys;
 
 /// The version that the extension and the binary report.

@@ -10,6 +10,7 @@
 //! | `fds`     | taking over inherited descriptors, close_range(2), dup2(2) onto 0, 1, 2      |
 //! | `netlink` | socket(2) with netlink's options                                             |
 //! | `mount`   | mount_setattr(2)                                                             |
+//! | `namespaces` | unshare(2), setns(2)                                                      |
 //! | `seccomp` | seccomp(2)                                                                   |
 //! | `bpf`     | bpf(2): loading a device filter and attaching it to a control group          |
 //! | `signals` | the signal mask, signal actions, signalfd(2)                                 |
@@ -20,5 +21,6 @@ pub mod exec;
 pub mod fds;
 pub mod mount;
 pub mod netlink;
+pub mod namespaces;
 pub mod seccomp;
 pub mod signals;

@@ -1,0 +1,153 @@
+//! Capabilities: root's power in 41 pieces (capabilities(7)).
+//!
+//! The bounding set is cut while the process still may; the four other sets are put on after it became its user, since
+//! setresuid(2) takes them away. In between, "keep capabilities" carries the permitted set over.
+
+use rustix::io::Errno;
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set, configure_capability_in_ambient_set,
+    remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities,
+};
+use serde::Deserialize;
+
+use crate::error::{Attempt, Error, Result};
+
+/// The names in the order of their numbers.
+const NAMES: [&str; 41] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+];
+
+/// The five sets, by names such as `CAP_CHOWN`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Names {
+    bounding: Vec<String>,
+    effective: Vec<String>,
+    inheritable: Vec<String>,
+    permitted: Vec<String>,
+    ambient: Vec<String>,
+}
+
+/// The five sets as bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sets {
+    bounding: u64,
+    effective: u64,
+    inheritable: u64,
+    permitted: u64,
+    ambient: u64,
+}
+
+impl Sets {
+    /// Look up all names.
+    pub fn parse(names: &Names) -> Result<Self> {
+        Ok(Self {
+            bounding: bits(&names.bounding)?,
+            effective: bits(&names.effective)?,
+            inheritable: bits(&names.inheritable)?,
+            permitted: bits(&names.permitted)?,
+            ambient: bits(&names.ambient)?,
+        })
+    }
+
+    /// Cut the bounding set, and keep the rest over the change of the user.
+    pub fn cut(&self) -> Result<()> {
+        for number in 0..u64::BITS {
+            let one = 1u64 << number;
+            if self.bounding & one != 0 {
+                continue;
+            }
+            match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(one)) {
+                Err(Errno::INVAL) => break, // the kernel has no capability of this number, nor above
+                other => other.attempt(|| format!("drop capability {} from the bounding set", name(number)))?,
+            }
+        }
+        set_keep_capabilities(true).attempt(|| "keep capabilities over the change of the user".into())
+    }
+
+    /// Put the other four on.
+    pub fn put_on(&self) -> Result<()> {
+        let sets = CapabilitySets {
+            effective: CapabilitySet::from_bits_retain(self.effective),
+            permitted: CapabilitySet::from_bits_retain(self.permitted),
+            inheritable: CapabilitySet::from_bits_retain(self.inheritable),
+        };
+        set_capabilities(None, sets).attempt(|| "set the capabilities".into())?;
+        clear_ambient_capability_set().attempt(|| "clear the ambient capabilities".into())?;
+        for number in (0..u64::BITS).filter(|number| self.ambient & (1 << number) != 0) {
+            configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(1 << number), true)
+                .attempt(|| format!("raise ambient capability {}", name(number)))?;
+        }
+        Ok(())
+    }
+}
+
+fn bits(names: &[String]) -> Result<u64> {
+    names.iter().try_fold(0, |bits, name| {
+        let number = name.strip_prefix("CAP_").and_then(|short| NAMES.iter().position(|known| *known == short));
+        number.map(|number| bits | 1 << number).ok_or_else(|| Error::plain(format!("no such capability: {name:?}")))
+    })
+}
+
+fn name(number: u32) -> &'static str {
+    NAMES.get(number as usize).unwrap_or(&"of a newer kernel")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_the_numbers_of_the_kernel() {
+        let all: Vec<String> = NAMES.iter().map(|name| format!("CAP_{name}")).collect();
+        assert_eq!(bits(&all).unwrap(), (1 << 41) - 1);
+        assert_eq!(bits(&["CAP_SYS_ADMIN".into()]).unwrap(), CapabilitySet::SYS_ADMIN.bits());
+        assert_eq!(bits(&["CAP_CHECKPOINT_RESTORE".into()]).unwrap(), CapabilitySet::CHECKPOINT_RESTORE.bits());
+    }
+
+    #[test]
+    fn a_name_that_nobody_knows_is_an_error() {
+        assert!(bits(&["CAP_EVERYTHING".into()]).is_err());
+        assert!(bits(&["CHOWN".into()]).is_err());
+    }
+}
