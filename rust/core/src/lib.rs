@@ -5,9 +5,11 @@
 //! a readable twin in `python/minidock/_pure`; one parity suite runs both.
 
 pub mod capability;
+pub mod cgroups;
 pub mod error;
 #[cfg(feature = "layers")]
 pub mod layers;
+pub mod launch;
 pub mod links;
 pub mod plan;
 pub mod seccomp;

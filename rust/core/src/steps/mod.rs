@@ -8,14 +8,12 @@
 //! |-----------------|--------------------------------------------------------------------|
 //! | `inside`        | all steps of the new process, in its own state                     |
 //! | `mounts`        | mount.*, root.*  (with `options`, `filesystem`, `overlay`, `root`)  |
-//! | `cgroupfs`      | mount.fs of type cgroup                                            |
 //! | `devices`       | dev.*                                                              |
 //! | `device_filter` | cgroup.devices                                                     |
 //! | `namespaces`    | ns.*                                                               |
 //! | `process`       | process.*, sysctl.set (with `caps`)                                |
 
 pub mod caps;
-pub mod cgroupfs;
 pub mod device_filter;
 pub mod devices;
 pub mod filesystem;

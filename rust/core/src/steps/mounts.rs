@@ -19,7 +19,7 @@ use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 use super::filesystem::{attach, change, copy_mount, new_mount};
 use super::options::{self, Options};
 use super::root::{self, Kind};
-use super::{BindArgs, FsArgs, PropagationArgs, cgroupfs};
+use super::{BindArgs, FsArgs, PropagationArgs};
 use crate::error::{Attempt, Error, Result};
 use crate::sys::mount::{Attributes, mount_setattr};
 
@@ -55,15 +55,25 @@ pub fn bind(args: &BindArgs) -> Result<()> {
 pub fn filesystem(args: &FsArgs) -> Result<()> {
     let root = args.root.as_deref().unwrap_or("/");
     let root = root::open(root)?;
-    let target = target(root.as_fd(), &args.target, Kind::Folder)?;
-    if args.kind == "cgroup" {
-        return cgroupfs::mount(target.as_fd(), root.as_fd(), args);
+    if args.options.iter().any(|option| option == "remount") {
+        return remount(root.as_fd(), args);
     }
+    let target = target(root.as_fd(), &args.target, Kind::Folder)?;
     let options = Options::parse(&args.options)?;
     let mount = new_mount(&args.kind, &args.source, &options)?;
     change(mount.as_fd(), &Options { propagation: options.propagation, ..Options::default() })?;
     attach(mount.as_fd(), target.as_fd()).attempt(|| format!("attach {} at {}", args.kind, args.target))?;
     check_covered(root.as_fd(), &args.target, mount.as_fd())
+}
+
+/// `mount.fs` with `remount`: the attributes of a mount that is there change.
+fn remount(root: BorrowedFd<'_>, args: &FsArgs) -> Result<()> {
+    let words: Vec<&String> = args.options.iter().filter(|option| *option != "remount").collect();
+    let options = Options::parse_bind(&words)?;
+    let mount =
+        root::find_without_links(root, &args.target, OFlags::PATH).attempt(|| format!("find {}", args.target))?;
+    change(mount.as_fd(), &options)
+        .map_err(|error| Error { detail: format!("{} of {}", error.detail, args.target), ..error })
 }
 
 /// Find or make the target of a mount. Where the container's safety rests on the place, links are refused.

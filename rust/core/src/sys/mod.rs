@@ -20,7 +20,7 @@ pub mod clone;
 pub mod exec;
 pub mod fds;
 pub mod mount;
-pub mod netlink;
 pub mod namespaces;
+pub mod netlink;
 pub mod seccomp;
 pub mod signals;
