@@ -70,7 +70,10 @@ impl Sets {
         };
         set_capabilities(None, sets).attempt(|| "set the capabilities".into())?;
         clear_ambient_capability_set().attempt(|| "clear the ambient capabilities".into())?;
-        for number in (0..u64::BITS).filter(|number| self.ambient & (1 << number) != 0) {
+        // The kernel takes only those that are permitted and inheritable too. `runc spec` writes a list that is not, and
+        // the specification says that what cannot be granted is left out.
+        let ambient = self.ambient & self.permitted & self.inheritable;
+        for number in (0..u64::BITS).filter(|number| ambient & (1 << number) != 0) {
             configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(1 << number), true)
                 .attempt(|| format!("raise ambient capability {}", number))?;
         }
