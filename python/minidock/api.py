@@ -361,3 +361,30 @@ class Containers(Protocol):
 
     def inspect(self, container: str) -> dict[str, object]:
         """Return Docker's JSON of a container."""
+
+
+class EngineInfo(msgspec.Struct, frozen=True, rename="pascal"):
+    """What ``minidock info`` shows: Docker's names where Docker has the thing; sizes in bytes.
+
+    ``driver`` is how layers become one tree: overlay, userxattr, or none (they are copied).
+    """
+
+    containers: int
+    containers_running: int
+    containers_stopped: int
+    images: int
+    driver: str
+    docker_root_dir: str
+    run_dir: str
+    kernel_ports: str
+    cgroup_version: str
+    cgroup_controllers: tuple[str, ...]
+    rootless: bool
+    kernel_version: str
+    operating_system: str
+    os_type: str = msgspec.field(name="OSType")
+    architecture: str
+    n_cpu: int = msgspec.field(name="NCPU")
+    mem_total: int
+    name: str
+    server_version: str

@@ -12,7 +12,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from minidock.api import CreateRequest, Progress
+from minidock.api import CreateRequest, EngineInfo, Progress
 from minidock.containers.find import find_container
 from minidock.containers.operation import OperationParts
 from minidock.containers.records import from_row
@@ -173,6 +173,12 @@ class Engine:
         )
 
     # --- the whole store ---
+
+    def info(self) -> EngineInfo:
+        """Say what this engine holds, how it is wired, and what it runs on."""
+        from minidock.engine.info import gather_info
+
+        return gather_info(self)
 
     def check(self, repair: bool = False, quick: bool = False) -> list[Finding]:
         """Look for anything that is not as it should be; with *repair* mend it, and return what was found."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 
 from minidock.errors import InvalidArgument, Unavailable
-from minidock.kernel.ports import Kernel
+
+TYPE_CHECKING = False  # `minidock version` asks for the name only, and must not pay for the ports' imports
+if TYPE_CHECKING:
+    from minidock.kernel.ports import Kernel
 
 VARIABLE = "MINIDOCK_KERNEL"
 

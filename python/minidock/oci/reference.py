@@ -85,7 +85,7 @@ def parse_reference(text: str, *, default_tag: bool = True) -> Reference:
     if not _HOST.fullmatch(registry):
         raise bad
     if repository != repository.lower():
-        raise InvalidReference(f"invalid reference format: repository name ({path}) must be lowercase")
+        raise InvalidReference(f"invalid reference format: repository name ({repository}) must be lowercase")
     if len(registry) + len(repository) + 1 > 255:
         raise InvalidReference("repository name must not be more than 255 characters")
     if not all(_COMPONENT.fullmatch(component) for component in repository.split("/")):

@@ -1,0 +1,72 @@
+"""Lengths of time: Go's ``1m30s`` read into nanoseconds, and ages shown as "3 minutes" as Docker does."""
+
+from __future__ import annotations
+
+from minidock.cli.values.quoting import quote
+
+_UNITS = {
+    "ns": 1,
+    "us": 10**3,
+    "\u00b5s": 10**3,  # the micro sign
+    "\u03bcs": 10**3,  # the Greek letter mu
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+_LONGEST = (1 << 63) - 1
+
+
+def parse_duration(text: str) -> int:
+    """Read ``90s``, ``1h2m``, ``-1.5h``, ``0`` as nanoseconds.
+
+    :raises ValueError: with the words of Go's ``time.ParseDuration``.
+    """
+    bad = ValueError(f"time: invalid duration {quote(text)}")
+    rest = text[1:] if text[:1] in ("+", "-") else text
+    if rest == "0":
+        return 0
+    if not rest:
+        raise bad
+    total = 0
+    while rest:
+        number = rest[: _span(rest, "0123456789.")]
+        whole, _, fraction = number.partition(".")
+        if not (whole + fraction).isdigit() or number.count(".") > 1:
+            raise bad
+        rest = rest[len(number) :]
+        unit = next((rest[:at] for at, letter in enumerate(rest) if letter in "0123456789."), rest)
+        if not unit:
+            raise ValueError(f"time: missing unit in duration {quote(text)}")
+        if unit not in _UNITS:
+            raise ValueError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")
+        total += int(whole or "0") * _UNITS[unit] + int(fraction or "0") * _UNITS[unit] // 10 ** len(fraction)
+        rest = rest[len(unit) :]
+    if total > _LONGEST:
+        raise bad
+    return -total if text.startswith("-") else total
+
+
+def _span(text: str, accepted: str) -> int:
+    return len(text) - len(text.lstrip(accepted))
+
+
+def show_age(seconds: float) -> str:
+    """Return a length of time in words, rounded as Docker does: ``About an hour``, ``3 weeks``."""
+    whole = int(seconds)
+    minutes, hours = int(seconds / 60), int(seconds / 3600 + 0.5)
+    for below, words in (
+        (whole < 1, "Less than a second"),
+        (whole == 1, "1 second"),
+        (whole < 60, f"{whole} seconds"),
+        (minutes == 1, "About a minute"),
+        (minutes < 60, f"{minutes} minutes"),
+        (hours == 1, "About an hour"),
+        (hours < 48, f"{hours} hours"),
+        (hours < 24 * 7 * 2, f"{hours // 24} days"),
+        (hours < 24 * 30 * 2, f"{hours // 24 // 7} weeks"),
+        (hours < 24 * 365 * 2, f"{hours // 24 // 30} months"),
+    ):
+        if below:
+            return words
+    return f"{int(seconds / 3600) // 24 // 365} years"
