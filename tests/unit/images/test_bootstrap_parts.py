@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 from tests.support.images import tar
-from tests.support.tinylayers import TinyLayers
 
 from minidock.errors import InvalidArchive, InvalidArgument, NotFound
 from minidock.images.bootstrap.closure import closure
 from minidock.images.bootstrap.deb import ar_members, unpack_deb
 from minidock.images.bootstrap.elf import read_elf
 from minidock.images.bootstrap.tree import make_skeleton, settle, write_file
+from minidock.kernel.native.layers import NativeLayers
 
 
 def test_elf_of_a_dynamic_program() -> None:
@@ -69,7 +69,7 @@ def deb(data: bytes, name: str = "data.tar.xz") -> bytes:
 def test_deb_is_unpacked(tmp_path: Path) -> None:
     package = tmp_path / "p.deb"
     package.write_bytes(deb(lzma.compress(tar({"bin/x": b"program"}))))
-    unpack_deb(str(package), str(tmp_path / "files"), TinyLayers())
+    unpack_deb(str(package), str(tmp_path / "files"), NativeLayers())
     assert (tmp_path / "files/bin/x").read_bytes() == b"program"
     assert sorted(os.listdir(tmp_path)) == ["files", "p.deb"]
 
@@ -104,7 +104,7 @@ def test_deb_refuses_what_is_broken(data: bytes, tmp_path: Path) -> None:
     package = tmp_path / "p.deb"
     package.write_bytes(data)
     with pytest.raises(InvalidArchive):
-        unpack_deb(str(package), str(tmp_path / "files"), TinyLayers())
+        unpack_deb(str(package), str(tmp_path / "files"), NativeLayers())
     assert sorted(os.listdir(tmp_path)) == ["p.deb"]
 
 

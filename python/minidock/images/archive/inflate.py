@@ -1,7 +1,7 @@
 """Plain bytes out of compressed ones, as a stream, with a budget.
 
-A compressed file of 10 MiB can hold 10 GiB of zeros. So the plain bytes may grow to 1 GiB for free, and beyond that
-only in proportion to the bytes that came in: real archives stay far below, bombs do not.
+A compressed file of 10 MiB can hold 10 GiB of zeros. So the plain bytes may grow only in proportion to those that came
+in, by the same limits as a layer's (:mod:`minidock.kernel.limits`): real archives stay far below, bombs do not.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from minidock.errors import InvalidArchive
+from minidock.kernel.limits import LIMITS, LayerLimits
 
 #: The first bytes of each format; what begins otherwise counts as not compressed.
 _MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "xz": b"\xfd7zXZ\0", "bzip2": b"BZh"}
-#: Plain bytes that are always allowed, and how many more for each byte that came in.
-FREE, RATIO = 1 << 30, 200
 #: The largest zstd window that is accepted (a decoder must hold it in memory), as the zstd program does.
 _WINDOW = 128 << 20
 _PIECE = 1 << 20
+_BITE = 1 << 10
 
 
 def sniff(head: bytes) -> str:
@@ -25,7 +25,7 @@ def sniff(head: bytes) -> str:
     return next((name for name, magic in _MAGIC.items() if head.startswith(magic)), "none")
 
 
-def inflate(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
+def inflate(chunks: Iterable[bytes], compression: str, limits: LayerLimits = LIMITS) -> Iterator[bytes]:
     """Yield the plain bytes of *chunks*, in pieces of at most 1 MiB.
 
     Several gzip members or zstd frames after one another are one stream, as for the command line tools.
@@ -38,7 +38,7 @@ def inflate(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
     came, made, decoder = 0, 0, None
     for chunk in chunks:
         came += len(chunk)
-        rest = chunk
+        rest: Data = chunk
         while rest or (decoder is not None and decoder.pending):
             if decoder is None:
                 decoder = _decoder(compression)
@@ -46,14 +46,16 @@ def inflate(chunks: Iterable[bytes], compression: str) -> Iterator[bytes]:
             if decoder.ended:
                 decoder = None
                 if compression == "gzip":
-                    rest = rest.lstrip(b"\0")  # tapes pad with zeros
+                    rest = bytes(rest).lstrip(b"\0")  # tapes pad with zeros
             made += len(piece)
-            if made > FREE + RATIO * came:
+            if made > limits.base + limits.ratio * came:
                 raise InvalidArchive(f"{came} bytes of {compression} hold more than {made} bytes: not a sane archive")
-            if piece:
-                yield piece
+            yield from (piece[at : at + _PIECE] for at in range(0, len(piece), _PIECE))
     if decoder is not None:
         raise InvalidArchive(f"unexpected end of the {compression} data")
+
+
+Data = bytes | memoryview
 
 
 class _Decoder(Protocol):
@@ -62,7 +64,7 @@ class _Decoder(Protocol):
     ended: bool
     pending: bool
 
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+    def feed(self, data: Data) -> tuple[bytes, Data]:
         """Return some output, and the input that is left."""
 
 
@@ -79,7 +81,7 @@ class _Gzip:
         self._error = zlib.error
         self._object = zlib.decompressobj(wbits=31)
 
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+    def feed(self, data: Data) -> tuple[bytes, Data]:
         try:
             piece = self._object.decompress(data, _PIECE)
         except self._error as broken:
@@ -98,14 +100,17 @@ class _Zstd:
         self._error = zstandard.ZstdError
         self._object = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
 
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        head, rest = data[: 1 << 13], data[1 << 13 :]  # it returns all it can: small bites keep the output small
+    def feed(self, data: Data) -> tuple[bytes, Data]:
+        view = memoryview(data)
+        # It returns all it can, and 4 bytes can stand for 128 KiB: this bite becomes 32 MiB at most.
+        bite = view[:_BITE]
         try:
-            piece = self._object.decompress(head)
+            piece = self._object.decompress(bite)
         except self._error as broken:
             raise InvalidArchive(f"zstd: {broken}") from broken
         self.ended = self._object.eof
-        return piece, (self._object.unused_data if self.ended else b"") + rest
+        left = len(self._object.unused_data) if self.ended else 0
+        return piece, view[len(bite) - left :]
 
 
 class _Library:
@@ -123,7 +128,7 @@ class _Library:
             lzma.LZMADecompressor(memlimit=2 * _WINDOW) if compression == "xz" else bz2.BZ2Decompressor()
         )
 
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+    def feed(self, data: Data) -> tuple[bytes, Data]:
         try:
             piece: bytes = self._object.decompress(data, _PIECE)
         except self._errors as broken:
