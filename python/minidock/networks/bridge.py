@@ -51,7 +51,7 @@ class Bridges:
         seen = self._firewall.generation()
         index = _index(network.bridge)
         known = state.verified
-        if known and seen == (known.namespace, known.generation) and index == known.bridge != 0:
+        if known and seen and seen == (known.namespace, known.generation) and index == known.bridge != 0:
             self._set("net.ipv4.ip_forward", "1")
             return state
         self._make_bridge(network)
@@ -73,8 +73,7 @@ class Bridges:
         """Return the state that says: just now all is right."""
         seen = self._firewall.generation()
         listing = _digest(self._firewall.listing("inet", self._table))
-        verified = Verified(*seen, listing, _index(network.bridge)) if seen else None
-        return msgspec.structs.replace(state, verified=verified)
+        return msgspec.structs.replace(state, verified=Verified(*(seen or (0, 0)), listing, _index(network.bridge)))
 
     def plug(self, name: str, network: Network, endpoint: Endpoint, mac: str) -> None:
         """Lay the cable: *name* on the host, ``eth0`` with the endpoint's address and a default route inside."""
@@ -97,12 +96,13 @@ class Bridges:
         if found is None or address not in found.addresses:
             self._links.address(network.bridge, address, None)
         # a container must not be able to become the host's IPv6 router by an advertisement (CVE-2020-13401)
-        self._set(f"net.ipv6.conf.{network.bridge}.disable_ipv6", "1")
+        if self._sysctls.read("net.ipv6.conf.default.disable_ipv6") is not None:  # the kernel speaks IPv6
+            self._set(f"net.ipv6.conf.{network.bridge}.disable_ipv6", "1")
         # lets 127.0.0.1:PORT of the host be rewritten to a container; our raw chain guards 127.0.0.0/8 instead
         self._set(f"net.ipv4.conf.{network.bridge}.route_localnet", "1")
 
     def _set(self, name: str, value: str) -> None:
-        if self._sysctls.read(name) not in (value, None):
+        if self._sysctls.read(name) != value:
             self._sysctls.write(name, value)
 
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 from minidock.api import CreateRequest
 from minidock.errors import InvalidArgument, Unsupported
 
+_HEX = frozenset("0123456789abcdefABCDEF")
+
 BRIDGE, NONE, HOST, CONTAINER = "bridge", "none", "host", "container"
 
 
@@ -47,8 +49,22 @@ def mode_of(request: CreateRequest) -> tuple[str, str]:
 
 
 def requested_mac(request: CreateRequest) -> str:
-    """Return the hardware address that the user asks for, or nothing."""
-    return request.config.mac_address or next((e.mac_address for e in request.networks.values() if e.mac_address), "")
+    """Return the hardware address that the user asks for, or nothing.
+
+    :raises InvalidArgument: it is none.
+    """
+    mac = request.config.mac_address or next((e.mac_address for e in request.networks.values() if e.mac_address), "")
+    groups = mac.split(":")
+    if mac and not (len(groups) == 6 and all(len(group) == 2 and set(group) <= _HEX for group in groups)):
+        raise InvalidArgument(f"{mac} is not a valid mac address")
+    return mac
+
+
+def warnings_of(request: CreateRequest) -> tuple[str, ...]:
+    """Return what the user should know, in Docker's words."""
+    if request.host.network_mode == HOST and (request.host.port_bindings or request.host.publish_all_ports):
+        return ("Published ports are discarded when using host network mode",)
+    return ()
 
 
 def _unknown(name: str) -> Unsupported:

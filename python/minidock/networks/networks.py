@@ -56,6 +56,7 @@ class Attachment(msgspec.Struct, frozen=True):
     files: Files | None = None
     shared_with: str = ""
     sysctls: dict[str, str] = {}
+    warnings: tuple[str, ...] = ()
 
 
 class Networks:
@@ -104,7 +105,8 @@ class Networks:
             return self._share(container_id, self._find(other))
         if mode == modes.HOST:
             self._keep(container_id, mode, None)
-            return Attachment(mode, None, files=host_files(create, read_host()))
+            warnings = modes.warnings_of(create)
+            return Attachment(mode, None, files=host_files(create, read_host()), warnings=warnings)
         netns = self._layout.netns(container_id)
         try:
             if mode == modes.BRIDGE:

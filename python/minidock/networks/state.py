@@ -59,8 +59,8 @@ class Endpoint(msgspec.Struct, frozen=True, omit_defaults=True):
 class Verified(msgspec.Struct, frozen=True):
     """When our part of the host was last seen to be right.
 
-    ``namespace`` and ``generation`` name a state of all nftables rules (:meth:`Firewall.generation`), ``listing`` is
-    the digest of our table's text then, ``bridge`` the number of the bridge's link.
+    ``namespace`` and ``generation`` name a state of all nftables rules (:meth:`Firewall.generation`; 0 and 0 where the
+    kernel cannot tell), ``listing`` is the digest of our table's text then, ``bridge`` the number of the bridge's link.
     """
 
     namespace: int
