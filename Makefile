@@ -59,5 +59,5 @@ $(VENV)/tools: pyproject.toml .ci/tools.txt
 	touch $@
 
 $(BUILT): $(VENV)/tools $(SOURCES)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --force-reinstall --no-deps .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --force-reinstall --no-deps .
 	touch $@
