@@ -31,7 +31,7 @@ _world: World | None = None
 
 
 def the_world() -> World:
-    global _world  # noqa: PLW0603  (one per build)
+    global _world
     if _world is None:
         _world = World()
         _world.__enter__()
@@ -66,7 +66,7 @@ class Trace(SphinxDirective):
 
 def end_world(app: Sphinx, error: Exception | None) -> None:  # noqa: ARG001
     """Leave nothing on the machine, whether the build went well or not."""
-    global _world  # noqa: PLW0603
+    global _world
     if _world is not None:
         world, _world = _world, None
         try:
