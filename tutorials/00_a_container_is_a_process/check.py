@@ -1,6 +1,6 @@
 """Lesson 00: compare a card of predictions with the facts of a live container.
 
-Usage: ``python check.py CARD [-- more flags for run]``. Exit status: 0 all right, 1 some wrong, 2 the card cannot be read.
+Usage: ``python check.py CARD [-- more flags for run]``. Exit status: 0 all right, 1 some wrong, 2 no such card.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def wait_for_pid(name: str, process: subprocess.Popen[bytes]) -> int:
         if process.poll() is not None:
             raise SystemExit(f"minidock run ended with status {process.returncode}; its message is above")
         seen = subprocess.run([*MINIDOCK, "inspect", name], capture_output=True, check=False)
-        if seen.returncode == 0 and (pid := json.loads(seen.stdout)[0]["State"]["Pid"]):
-            if (Path(f"/proc/{pid}/comm").read_text().strip()) == "sleep":
-                return int(pid)
+        pid = json.loads(seen.stdout)[0]["State"]["Pid"] if seen.returncode == 0 else 0
+        if pid and Path(f"/proc/{pid}/comm").read_text().strip() == "sleep":
+            return int(pid)
         time.sleep(0.05)
     raise SystemExit("the container did not start within 30 seconds")
 
