@@ -38,7 +38,7 @@ def open_tar(blob: Blob, compression: str, limits: LayerLimits) -> Tar:
 
 
 def list_entries(source: str, compression: str, limits: LayerLimits) -> bytes:
-    """Return the entries as JSON lines. Names that are not UTF-8 show their odd bytes with a backslash, an x and hex."""
+    """Return the entries as JSON lines. Bytes that are no UTF-8 are shown by a backslash, an x and hex."""
     lines = []
     count = Count(limits)
     try:

@@ -1,8 +1,8 @@
 """What an entry's name means, decided without looking at the disk.
 
 Names are bytes, taken as they are; only empty and ``.`` components go, and a leading ``/``. A ``..`` is refused: no
-tool that makes layers writes one. ``.wh.NAME`` is a *whiteout*: NAME of the layers below is gone; ``.wh..wh..opq`` makes its
-folder *opaque*: all that the layers below have in it is gone.
+tool that makes layers writes one. ``.wh.NAME`` is a *whiteout*: NAME of the layers below is gone; ``.wh..wh..opq``
+makes its folder *opaque*: all that the layers below have in it is gone.
 
 Source: image-spec layer.md, "Whiteouts"; limits.h; xattr(7).
 """
