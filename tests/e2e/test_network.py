@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.support.engine import Lab, request
+from tests.support.netengine import Lab, request
 from tests.support.netlab import Namespace, join, shell
 
 from minidock._pure.links import PureLinks

@@ -91,7 +91,8 @@ class Networks:
     def attach(self, container_id: str, create: CreateRequest) -> Attachment:
         """Give the container its network.
 
-        If a step fails, the place is released again; the steps that were taken are the journal's to undo.
+        If this fails, the caller undoes the steps that were taken, and calls :meth:`release` then: in this order, since
+        a released address or port can be somebody else's at once.
 
         :raises InvalidArgument: options that make no sense, in Docker's words.
         :raises Conflict: a port is taken, no address is left, the other container does not run, or another program's
@@ -108,15 +109,11 @@ class Networks:
             warnings = modes.warnings_of(create)
             return Attachment(mode, None, files=host_files(create, read_host()), warnings=warnings)
         netns = self._layout.netns(container_id)
-        try:
-            if mode == modes.BRIDGE:
-                return self._attach_bridge(container_id, create, hostname, netns)
-            self._keep(container_id, mode, netns)
-            self._mounts.pin_network(netns)
-            return Attachment(mode, netns, files=container_files(create, read_host(), hostname, None, None))
-        except BaseException:
-            self.release(container_id)
-            raise
+        if mode == modes.BRIDGE:
+            return self._attach_bridge(container_id, create, hostname, netns)
+        self._keep(container_id, mode, netns)
+        self._mounts.pin_network(netns)
+        return Attachment(mode, netns, files=container_files(create, read_host(), hostname, None, None))
 
     def release(self, container_id: str) -> None:
         """Forget the container's place: it is gone, and its steps have been undone. Idempotent."""

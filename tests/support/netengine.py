@@ -5,21 +5,23 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
 from tests.support.netlab import CLONE_NEWNET, Namespace
 
 from minidock.api import ContainerConfig, CreateRequest, HostConfig, PortBinding
+from minidock.containers.teardown import run_undos
 from minidock.kernel.ports import Links, Mounts
 from minidock.networks.host import Firewall, NftProgram, ProcSysctls, Sysctls
 from minidock.networks.networks import Attachment, Networks
 from minidock.networks.state import StateShelf
 from minidock.store.layout import Layout
 from minidock.store.store import Store
+from minidock.trace.journal import Undo
 from minidock.trace.ops import undo_of
-from minidock.trace.recorder import Recorder, recorded
-from minidock.trace.step import Step
+from minidock.trace.recorder import Listener, Recorder, recorded
+from minidock.trace.step import Args, Step
 
 T = TypeVar("T")
 MS_BIND, MNT_DETACH = 4096, 2
@@ -68,14 +70,21 @@ class Steps:
         return seen
 
 
+class Here:
+    """The namespace that the process is in anyway."""
+
+    def run(self, action: Callable[[], T]) -> T:
+        return action()
+
+
 class Lab:
     """One engine root in the namespace *host*."""
 
-    def __init__(self, host: Namespace, folder: str, links: Links) -> None:
+    def __init__(self, host: Namespace | Here, folder: str, links: Links, *listeners: Listener) -> None:
         self.host = host
         self.layout = Layout(f"{folder}/root", f"{folder}/run")
         self.steps = Steps()
-        recorder = Recorder([self.steps])
+        recorder = Recorder([self.steps, *listeners])
         self.links = recorded(links, Links, recorder)  # type: ignore[type-abstract]
         self.mounts = recorded(cast(Mounts, _WholeMounts()), Mounts, recorder)  # type: ignore[type-abstract]
         self.firewall = recorded(NftProgram(), Firewall, recorder)  # type: ignore[type-abstract]
@@ -95,28 +104,29 @@ class Lab:
         return f"md{self.layout.short_id}br0"
 
     def start(self, container: str, request: CreateRequest) -> Attachment:
-        """Attach a container; if that fails, undo its steps as a journal would."""
+        """Attach a container; if that fails, undo its steps as the engine's operation would."""
         self.steps.take()
         try:
             return self.host.run(lambda: self.networks.attach(container, request))
         except BaseException:
             self._undos[container] = self.steps.take()
-            self.tear_down(container)
+            self.stop(container)
             raise
         finally:
             self._undos.setdefault(container, self.steps.take())
 
     def tear_down(self, container: str) -> None:
         """Do what the monitor does when a container ends: its steps backwards."""
-        undoers: dict[str, Callable[..., None]] = {
-            "ns.unpin": self.mounts.unpin_network,
-            "link.delete": self.links.delete,
-            "nft.apply": self.firewall.apply,
+        undos = (undo_of(step.op, step.args) for step in reversed(self._undos.pop(container, [])))
+        self.undo(Undo(*undo) for undo in undos if undo)
+
+    def undo(self, undos: Iterable[Undo]) -> None:
+        """Carry out undo steps, each of which must work."""
+        undoers: dict[str, Callable[[Args], None]] = {
+            "ns.unpin": lambda a: self.mounts.unpin_network(a["path"]),
+            "nft.apply": lambda a: self.firewall.apply(a["table"], a["rules"]),
         }
-        for step in reversed(self._undos.pop(container, [])):
-            undo = undo_of(step.op, step.args)
-            if undo:
-                self.host.run(lambda undo=undo: undoers[undo[0]](**undo[1]))  # type: ignore[misc]
+        assert self.host.run(lambda: run_undos(undos, undoers)) == []
 
     def stop(self, container: str) -> None:
         """End a container: the monitor's part, then the engine's."""
