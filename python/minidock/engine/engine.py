@@ -80,9 +80,15 @@ class Engine:
         """Take back what dead commands began, settle what has ended, remove what was to be removed (``--rm``)."""
         from minidock.store.sweep import recover
 
-        errors = recover(self.store, self.undo)
+        undone: list[str] = []
+
+        def undo(op: str, args: Args) -> None:
+            undone.append(op)
+            self.undo(op, args)
+
+        errors = recover(self.store, undo)
         before = {row.id for row in self.store.state.running.all()}
-        if not before:
+        if not before and not undone:
             return errors
         errors += settle_all(self.store, self.parts)
         ended = before - {row.id for row in self.store.state.running.all()}
@@ -90,7 +96,7 @@ class Engine:
             row = self.store.rows.containers.get(id)
             if row is not None and (container := from_row(row)).host.auto_remove:
                 remove_container(self.store, self.parts, container, force=False, volumes=True)
-        if ended:
+        if ended or undone:  # a dead start can have left an address and ports
             self.networks.reconcile(before - ended)
         return errors
 
