@@ -14,6 +14,7 @@ from minidock.api import CreateRequest
 from minidock.containers.binds import MountPoint, mount_points
 from minidock.containers.devices import device_numbers, devices_of
 from minidock.containers.find import find_by_name
+from minidock.containers.foreign import find_runtime
 from minidock.containers.merge import merge_config
 from minidock.containers.mounts import all_mounts
 from minidock.containers.names import check_name, made_up_name, new_id
@@ -112,6 +113,7 @@ class Creator:
     def check(self, request: CreateRequest, image: UsableImage) -> tuple[Sequence[MountPoint], tuple[str, ...]]:
         """Refuse whatever can be refused before anything is done; return the mount points and Docker's warnings."""
         check_request(request, os.cpu_count() or 1)
+        find_runtime(request.host.runtime, os.environ.get("PATH", os.defpath))
         volumes: dict[str, object] = {**(image.config.volumes or {}), **(request.config.volumes or {})}
         points = mount_points(request.host, volumes)
         all_mounts((), {}, points, {point.destination: "" for point in points})

@@ -16,11 +16,12 @@ import msgspec
 
 from minidock.api import CreateRequest
 from minidock.containers.bundle import Attachment, Bundle, describe, make_sources, write_bundle
+from minidock.containers.foreign import find_runtime, foreign_plan
 from minidock.containers.logs import log_config
 from minidock.containers.operation import OperationParts, operation
 from minidock.containers.records import Container
 from minidock.errors import Conflict, Unsupported
-from minidock.kernel.launch import CgroupPlan, LaunchOptions, OverlayRoot
+from minidock.kernel.launch import LaunchOptions, OverlayRoot
 from minidock.kernel.ports import Kernel
 from minidock.kernel.protocol import Request
 from minidock.oci.codec import encode
@@ -96,8 +97,8 @@ class Starter:
         make_sources(self._parts, container)
         attachment = self._networks.attach(container.id, container.request)
         bundle = describe(container, layout, attachment, self._cgroup_path(container), self._find_namespace)
-        cgroup, _ = choose_cgroup(self._cgroups, bundle.cgroups_path, bundle.resources, self._kernel.cgroups.read)
-        steps = self._plan(container, bundle, cgroup)
+        program = find_runtime(container.host.runtime, os.environ.get("PATH", os.defpath))
+        steps = self._foreign_plan(container, bundle, program) if program else self._plan(container, bundle)
         write_bundle(self._parts, bundle, steps)
         self._parts.recorder.planned([Step(step.op, step.args, step.side) for step in steps])
         return Request(
@@ -111,24 +112,33 @@ class Starter:
             terminal=container.config.tty,
             stdin=container.config.open_stdin,
             stdin_once=container.config.stdin_once,
+            foreign=program,
         )
 
     def _cgroup_path(self, container: Container) -> str:
         parent = container.host.cgroup_parent or f"minidock-{self._store.layout.short_id}"
         return f"/{parent.strip('/')}/{container.id}"
 
-    def _plan(self, container: Container, bundle: Bundle, cgroup: CgroupPlan | None) -> tuple[PlannedStep, ...]:
-        mount = self._store.snapshots.mount_of(container.snapshot)
-        if not mount.lower:
-            raise Unsupported("an image without layers cannot be run", "use an image that has files")
+    def _plan(self, container: Container, bundle: Bundle) -> tuple[PlannedStep, ...]:
+        cgroup, _ = choose_cgroup(self._cgroups, bundle.cgroups_path, bundle.resources, self._kernel.cgroups.read)
         options = LaunchOptions(
             bundle=bundle.path,
-            overlay=OverlayRoot(mount.lower, mount.upper, mount.work, mount.options),
+            overlay=self._root(container),
             cgroup=cgroup,
             bind_devices=self._rootless,
             capabilities=host_capabilities(),
         )
         return _STEPS.decode(self._kernel.launch.plan(encode(bundle.spec), encode(options)))
+
+    def _foreign_plan(self, container: Container, bundle: Bundle, program: str) -> tuple[PlannedStep, ...]:
+        root = self._root(container)
+        return foreign_plan(program, container.id, bundle.path, root, self._cgroups, bundle.cgroups_path)
+
+    def _root(self, container: Container) -> OverlayRoot:
+        mount = self._store.snapshots.mount_of(container.snapshot)
+        if not mount.lower:
+            raise Unsupported("an image without layers cannot be run", "use an image that has files")
+        return OverlayRoot(mount.lower, mount.upper, mount.work, mount.options)
 
     def _commit(self, container: Container, created: CreatedReport, journal: Journal | None) -> None:
         if journal is not None:

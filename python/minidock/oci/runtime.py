@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-OCI_VERSION = "1.1.0"
+#: What this engine writes needs no more than this; older runtimes refuse a newer number.
+OCI_VERSION = "1.0.2"
 
 
 class User(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):

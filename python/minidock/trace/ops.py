@@ -380,6 +380,7 @@ OPS: dict[str, Op] = {
         "Another OCI runtime starts the container from the same bundle.",
         "runtime-spec runtime.md, Lifecycle",
         lambda a: f"{_q(a['runtime'])} run --bundle {_q(a['bundle'])} {_q(a['id'])}",
+        lambda a: ("cgroup.delete", {"dirs": a["cgroups"]}),
     ),
     # --- networks ---
     "link.bridge": Op(

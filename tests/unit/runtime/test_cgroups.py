@@ -92,8 +92,8 @@ def test_shares_become_a_weight(shares: int) -> None:
 def test_mounts_are_parsed() -> None:
     line = "30 25 0:26 / {} rw,nosuid - {} cgroup rw,{}\n"
     assert parse_mounts("") == CgroupHost("none", {})
-    assert parse_mounts(line.format("/sys/fs/cgroup", "cgroup2", "nsdelegate")) == CgroupHost(
-        "v2", {"": "/sys/fs/cgroup"}
-    )
-    together = parse_mounts(line.format("/tmp", "cgroup", "cpu,cpuacct") + line.format("/u", "cgroup2", ""))
-    assert together == CgroupHost("v1", {"cpu": "/tmp", "cpuacct": "/tmp"})
+    v2 = parse_mounts(line.format("/sys/fs/cgroup", "cgroup2", "nsdelegate"))
+    assert v2 == CgroupHost("v2", {"": "/sys/fs/cgroup"}, points=("/sys/fs/cgroup",))
+    text = line.format("/tmp", "cgroup", "cpu,cpuacct") + line.format("/u", "cgroup2", "")
+    together = parse_mounts(text + line.format("/s", "cgroup", "name=systemd"))
+    assert together == CgroupHost("v1", {"cpu": "/tmp", "cpuacct": "/tmp"}, points=("/tmp", "/s", "/u"))

@@ -75,7 +75,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "process.close_fds": {},
     "process.exec": {"argv": ["echo", "two words"], "env": []},
     "monitor.start": {"id": "x", "bundle": "/b"},
-    "runtime.run": {"runtime": "runc", "bundle": "/b", "id": "x"},
+    "runtime.run": {"runtime": "runc", "bundle": "/b", "id": "x", "cgroups": ["/sys/fs/cgroup/a"]},
     "bundle.write": {"path": "/c", "files": ["config.json"]},
     "link.bridge": {"name": "md0", "mtu": 1500, "mac": None},
     "link.veth": {

@@ -16,12 +16,14 @@ class CgroupHost(msgspec.Struct, frozen=True):
     """The host's control groups.
 
     ``mode`` is ``v1``, ``v2`` or ``none``; ``roots`` maps a controller to the folder where its tree is mounted (on v2
-    all map to one); ``base`` is the path below a root where we may make groups, ``""`` for root.
+    all map to one); ``base`` is the path below a root where we may make groups, ``""`` for root. ``points`` are all
+    trees that are mounted, those with controllers that we do not use too: other runtimes use them.
     """
 
     mode: str
     roots: dict[str, str]
     base: str = ""
+    points: tuple[str, ...] = ()
 
     def has(self, controller: str) -> bool:
         return controller in self.roots
@@ -39,13 +41,15 @@ def detect() -> CgroupHost:
     text = _read(f"{root}{base}/cgroup.controllers")
     writable = os.access(f"{root}{base or '/'}", os.W_OK)
     controllers = text.split() if writable else []
-    return CgroupHost("v2" if writable else "none", dict.fromkeys(("", *controllers), root), base)
+    mode = "v2" if writable else "none"
+    return CgroupHost(mode, dict.fromkeys(("", *controllers), root), base, host.points)
 
 
 def parse_mounts(mountinfo: str) -> CgroupHost:
     """Pure: find the trees in the text of ``/proc/self/mountinfo``."""
     v1: dict[str, str] = {}
     v2: list[str] = []
+    others: list[str] = []
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         fields, rest = before.split(), after.split()
@@ -57,9 +61,12 @@ def parse_mounts(mountinfo: str) -> CgroupHost:
         elif rest[0] == "cgroup":
             known = {*V1_CONTROLLERS, CPUSET}
             v1.update((word, point) for word in rest[2].split(",") if word in known)
+            others.append(point)
+    points = tuple(dict.fromkeys((*others, *v2)))
     if v1:
-        return CgroupHost("v1", v1) if os.access(next(iter(v1.values())), os.W_OK) else CgroupHost("none", {})
-    return CgroupHost("v2", {"": v2[0]}) if v2 else CgroupHost("none", {})
+        writable = os.access(next(iter(v1.values())), os.W_OK)
+        return CgroupHost("v1", v1, points=points) if writable else CgroupHost("none", {})
+    return CgroupHost("v2", {"": v2[0]}, points=points) if v2 else CgroupHost("none", {})
 
 
 def _own_group() -> str:
