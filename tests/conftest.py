@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +27,14 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     with World(request.param) as made:
         made.ok("image", "bootstrap", "busybox")
         yield made
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A folder on a tmpfs, gone afterwards: for a store, whose syncs would only slow a test down on a disk."""
+    folder = tempfile.mkdtemp(prefix="minidock-test-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+    yield Path(folder)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session", autouse=True)

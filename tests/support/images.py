@@ -22,6 +22,7 @@ class Image(msgspec.Struct):
     manifest: bytes
     config: bytes
     layers: list[bytes]
+    media_type: str = OCI_MANIFEST
 
     @property
     def blobs(self) -> dict[str, bytes]:
@@ -60,6 +61,12 @@ def image(tars: Sequence[bytes], **config: Any) -> Image:
         "layers": [descriptor(data, OCI_LAYER_GZIP) for data in layers],
     }
     return Image(json.dumps(manifest).encode(), document, layers)
+
+
+def with_manifest(made: Image, **changes: Any) -> Image:
+    """The same image with other fields in its manifest."""
+    plain = json.loads(made.manifest) | changes
+    return Image(json.dumps(plain).encode(), made.config, made.layers, plain.get("mediaType", OCI_MANIFEST))
 
 
 def descriptor(data: bytes, media_type: str, **more: Any) -> dict[str, Any]:

@@ -226,7 +226,9 @@ class RegistryClient:
         if body is None:
             return
         left = body.length
-        for data in stream.chunks(body.length):
+        for data in stream.chunks(body.length + 1):
+            if len(data) > left:
+                raise RegistryError(f"blob {blob.digest}: the registry sends more than the {body.length} bytes it has")
             sink.write(data)
             left -= len(data)
         if left:
