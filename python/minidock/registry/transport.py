@@ -70,7 +70,8 @@ class Stream:
             except bad.ReadTimeoutError as error:
                 raise Cut(f"{self._verb}: no data for {self._limits.silence:g} s") from error
             except (bad.HTTPError, OSError, ValueError) as error:
-                raise Cut(f"{self._verb}: {_reason(error)}") from error
+                early = isinstance(error.__cause__, bad.IncompleteRead)
+                raise Cut(f"{self._verb}: {'unexpected EOF' if early else _reason(error)}") from error
             if not data:
                 return
             left -= len(data)
@@ -97,7 +98,7 @@ class Stream:
     def close(self) -> None:
         """Let go of the connection; one with unread bytes is closed."""
         if self._response.length_remaining == 0:
-            self._response.release_conn()
+            self._response.drain_conn()  # reads nothing, but only then the connection can be used again
         else:
             self._response.close()
 
