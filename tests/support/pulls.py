@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from minidock.images.pull import Puller
-from minidock.kernel.choose import load_kernel
+from minidock.kernel.choose import chosen_name
 from minidock.kernel.ports import Layers
 from minidock.oci.platform import Platform
 from minidock.oci.reference import Reference, parse_reference
@@ -57,6 +57,17 @@ class Steps:
         return [step for step in self.steps if step.op == op]
 
 
+def chosen_layers() -> Layers:
+    """Return the port Layers of the chosen kernel alone: a pull needs no other."""
+    if chosen_name() == "native":
+        from minidock.kernel.native.layers import NativeLayers
+
+        return NativeLayers()
+    from minidock._pure.layers import PureLayers
+
+    return PureLayers()
+
+
 class Lab:
     """One store, one client, one puller. ``waits`` are the pauses that the client asked for; none is real."""
 
@@ -67,7 +78,7 @@ class Lab:
         recorder = Recorder([self.steps])
         self.store = Store(Layout(str(root / "root"), str(root / "run")), recorder, probe=lambda _: "overlay")
         self.client = self.new_client(**client)
-        self.layers: Layers = recorded(load_kernel().layers, Layers, recorder)  # type: ignore[type-abstract]
+        self.layers: Layers = recorded(chosen_layers(), Layers, recorder)  # type: ignore[type-abstract]
 
     def new_client(
         self,

@@ -19,7 +19,7 @@ import msgspec
 _LONGEST = 16 << 10
 _MOST = 16
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-_TOKEN68 = _TOKEN | frozenset("/=")
+_TOKEN68 = _TOKEN | frozenset("/")
 
 
 class Challenge(msgspec.Struct, frozen=True):
@@ -51,33 +51,43 @@ class _Reader:
             scheme = self._word(_TOKEN)
             if not scheme:
                 break
+            if self._token68():
+                found.append(Challenge(scheme.lower()))
+                continue
             parameters, whole = self._parameters()
             found.append(Challenge(scheme.lower(), parameters))
             if not whole:
                 break
         return found
 
-    def _parameters(self) -> tuple[dict[str, str], bool]:
-        """Read ``name=value`` pairs up to the next scheme; say whether the grammar held."""
-        parameters: dict[str, str] = {}
+    def _token68(self) -> bool:
+        """Read what Negotiate and its like have instead of parameters, ``abc==``; say whether it was there."""
+        start = self._at
         self._skip(" \t")
-        while self._at < len(self._text):
+        word = self._word(_TOKEN68)
+        self._skip("=")
+        self._skip(" \t")
+        if word and self._text[self._at : self._at + 1] in ("", ","):
+            return True
+        self._at = start
+        return False
+
+    def _parameters(self) -> tuple[dict[str, str], bool]:
+        """Read ``name=value`` pairs up to the next scheme or the end; say whether the grammar held."""
+        parameters: dict[str, str] = {}
+        while True:
             self._skip(" \t,")
             start = self._at
             name = self._word(_TOKEN)
             self._skip(" \t")
             if not name or not self._take("="):
-                self._at = start  # the next scheme, or the end
-                if name and not parameters and self._text[start - 1 : start] in (" ", "\t"):
-                    self._word(_TOKEN68)  # a token68, such as Negotiate's: nothing for us
-                    return parameters, True
-                return parameters, bool(name) or start >= len(self._text)
+                self._at = start  # the next scheme, the end, or nonsense
+                return parameters, bool(name)
             self._skip(" \t")
             value = self._quoted() if self._take('"') else self._word(_TOKEN)
             if value is None:
                 return parameters, False
             parameters.setdefault(name.lower(), value)
-        return parameters, True
 
     def _skip(self, chars: str) -> None:
         while self._at < len(self._text) and self._text[self._at] in chars:
