@@ -240,21 +240,22 @@ class TestStall:  # 26
                 slow_asked.set()
 
         slow_asked = threading.Event()
-        with Liar({"app:1": IMAGE}, lie) as slow, Liar({"app:1": IMAGE}) as registry:
-            with lab(root, limits=fast(30)) as first, lab(root, limits=fast(0.5)) as second:
-                other = threading.Thread(target=lambda: first.pull(f"{slow.host}/app:1"))
-                other.start()
-                assert slow_asked.wait(20)
-                slow.lie = lambda asked, answer: None
-                mine = threading.Thread(target=lambda: second.pull(f"{registry.host}/app:1"))
-                mine.start()
-                mine.join(1.5)  # three times our own limit
-                assert mine.is_alive()
-                slow.released.set()
-                other.join(30)
-                mine.join(30)
-                assert ranges(registry) == []
-                assert sorted(second.names) == sorted([f"{slow.host}/app:1", f"{registry.host}/app:1"])
+        servers = Liar({"app:1": IMAGE}, lie), Liar({"app:1": IMAGE})
+        labs = lab(root, limits=fast(30)), lab(root, limits=fast(0.5))
+        with servers[0] as slow, servers[1] as registry, labs[0] as first, labs[1] as second:
+            other = threading.Thread(target=lambda: first.pull(f"{slow.host}/app:1"))
+            other.start()
+            assert slow_asked.wait(20)
+            slow.lie = lambda asked, answer: None
+            mine = threading.Thread(target=lambda: second.pull(f"{registry.host}/app:1"))
+            mine.start()
+            mine.join(1.5)  # three times our own limit
+            assert mine.is_alive()
+            slow.released.set()
+            other.join(30)
+            mine.join(30)
+            assert ranges(registry) == []
+            assert sorted(second.names) == sorted([f"{slow.host}/app:1", f"{registry.host}/app:1"])
 
 
 class TestLength:  # 27

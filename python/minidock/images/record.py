@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
 
 import msgspec
 
 from minidock.errors import StoreDamaged
+from minidock.images.times import created_ns
 from minidock.images.verify import Plan
 from minidock.oci.digest import Digest
 from minidock.oci.manifest import Descriptor
@@ -61,7 +61,7 @@ def record_image(rows: Tables, image: NewImage, names: Sequence[Reference]) -> D
             os=config.os,
             architecture=config.architecture,
             variant=config.variant,
-            created=parse_time(config.created),
+            created=created_ns(config.created),
             added=time.time_ns(),
             size=sum(row.size for layer in layers if (row := rows.snapshots.get(layer_key(layer.chain_id)))),
             chain=chain,
@@ -75,17 +75,3 @@ def record_image(rows: Tables, image: NewImage, names: Sequence[Reference]) -> D
     for name in names:
         rows.names.put(NameRow(str(name), image.id, image.target))
     return image.id
-
-
-def parse_time(text: str | None) -> int:
-    """Return an RFC 3339 time in nanoseconds since the epoch; 0 for none, and for what is no time."""
-    if not text:
-        return 0
-    seconds, _, rest = text.partition(".")
-    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
-    zone = rest[len(digits) :] if rest else ""
-    try:
-        whole = datetime.fromisoformat((seconds + zone).replace("Z", "+00:00"))
-        return int(whole.timestamp()) * 1_000_000_000 + int(digits[:9].ljust(9, "0") or 0)
-    except (ValueError, OverflowError):
-        return 0

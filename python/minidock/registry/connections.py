@@ -24,6 +24,9 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 from minidock.errors import RegistryError
 from minidock.registry.addresses import refused_address
 
+#: The user has said which registries are insecure, and is not told again for each request.
+urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+
 _INSECURE_HINT = 'if that registry is to be trusted, add it to "insecure-registries"'
 
 
