@@ -176,6 +176,38 @@ def test_a_published_port(host: Namespace, lan: Namespace, lab: Lab) -> None:
         assert lab.inside(B, lambda: ask("172.17.0.2", 80)) == "172.17.0.3", "a neighbour directly"
 
 
+def test_a_client_that_keeps_asking_by_udp_finds_the_new_container(
+    host: Namespace, lan: Namespace, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's memory of an old connection must not outvote the new rules."""
+
+    def keep_asking(client: socket.socket) -> str:
+        client.settimeout(1)
+        client.sendto(b"?", (HOST, 5353))
+        try:
+            return client.recv(64).decode()
+        except OSError:
+            return ""
+
+    publish = {"53/udp": (("", "5353"),)}
+    client = lan.run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    with client:
+        lab.start(A, request(publish=publish))
+        with serving(lambda action: lab.inside(A, action), 53, socket.SOCK_DGRAM):
+            assert keep_asking(client) == LAN
+        lab.stop(A)
+        assert keep_asking(client) == "", "nobody is there now, and the entry stays"
+        with monkeypatch.context() as patch:
+            patch.setattr(lab.networks._firewall, "forget", lambda *_: None)
+            lab.start(B, request(publish=publish))
+        with serving(lambda action: lab.inside(B, action), 53, socket.SOCK_DGRAM):
+            assert keep_asking(client) == "", "positive control: without forgetting it goes nowhere"
+            lab.stop(B)
+        lab.start(B, request(publish=publish))
+        with serving(lambda action: lab.inside(B, action), 53, socket.SOCK_DGRAM):
+            assert keep_asking(client) == LAN
+
+
 def test_published_on_127_0_0_1_is_for_this_host_only(host: Namespace, lan: Namespace, lab: Lab) -> None:
     """Attack 44 (CVE-2025-54388, CVE-2025-54410)."""
     lab.start(A, request(publish={"80/tcp": (("127.0.0.1", "8080"),)}))

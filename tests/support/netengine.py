@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar, cast
 
 from tests.support.netlab import CLONE_NEWNET, Namespace
@@ -173,7 +173,7 @@ class _WholeMounts(Pins):
 def request(
     *,
     network: str = "",
-    publish: dict[str, tuple[tuple[str, str], ...]] | None = None,
+    publish: Mapping[str, Sequence[tuple[str, str]]] | None = None,
     hostname: str = "",
     config: ContainerConfig | None = None,
     host: HostConfig | None = None,

@@ -24,6 +24,7 @@ firewall      the text of our nftables table (pure)
 modes         ``--network``, and what does not go with it (pure)
 resolvconf    the container's ``resolv.conf`` (pure);  files: with ``hosts`` and ``hostname``
 state         what is taken: networks, addresses, ports; one value, kept by the store
+conntrack     the kernel's memory of connections
 host          two small ports: the firewall (``nft``) and kernel settings
 foreign       whose rules would drop our packets
 bridge        the driver: makes the bridge, plugs containers in

@@ -15,6 +15,8 @@ class DryFirewall:
 
     def apply(self, table: str, rules: str, undo: str | None = None) -> None: ...
 
+    def forget(self, ports: tuple[int, ...], address: str) -> None: ...
+
 
 class DrySysctls:
     """The kernel settings of a dry run."""

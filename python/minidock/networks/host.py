@@ -32,6 +32,10 @@ class Firewall(Protocol):
         Atomic. Raises :class:`StepFailed` with nft's own words, :class:`Unavailable` if there is no nft.
         """
 
+    @op("conntrack.forget")
+    def forget(self, ports: tuple[int, ...], address: str) -> None:
+        """Forget the UDP connections to the host's *ports* that lead elsewhere than to the container's *address*."""
+
     def listing(self, family: str, table: str) -> str | None:
         """Return a table's text without counters and without what its sets and maps hold; ``None`` if there is none."""
 
@@ -61,6 +65,11 @@ class NftProgram:
         if status:
             words = complaint.decode(errors="replace").strip().partition("\n")[0]
             raise StepFailed("nft.apply", 0, f"nft refused the rules of table {table}: {words or f'status {status}'}")
+
+    def forget(self, ports: tuple[int, ...], address: str) -> None:
+        from minidock.networks.conntrack import forget_udp
+
+        forget_udp(ports, address)
 
     def listing(self, family: str, table: str) -> str | None:
         status, text, _ = _run(("nft", "-s", "-t", "list", "table", family, table))

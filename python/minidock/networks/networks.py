@@ -203,6 +203,9 @@ class Networks:
         mine = _forwards(endpoint)
         self._firewall.apply(self._table, publish(self._table, mine), unpublish(self._table, mine))
         after = self._firewall.generation()
+        udp = tuple(port.host_port for port in endpoint.ports if port.protocol == "udp")
+        if udp:
+            self._firewall.forget(udp, endpoint.address)
         known = state.verified
         if known and before and after == (before[0], before[1] + 1):  # nobody else changed anything meanwhile
             return msgspec.structs.replace(state, verified=msgspec.structs.replace(known, generation=after[1]))

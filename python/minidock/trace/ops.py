@@ -414,6 +414,11 @@ OPS: dict[str, Op] = {
         lambda a: f"nft -f - <<'EOF'\n{a['rules']}\nEOF",
         lambda a: ("nft.apply", {"table": a["table"], "rules": a["undo"]}) if a.get("undo") else None,
     ),
+    "conntrack.forget": Op(
+        "UDP packets that keep coming follow the kernel's memory, not our new rules; so it forgets where they went.",
+        "conntrack(8)",
+        lambda a: "\n".join(f"conntrack -D -f ipv4 -p udp --orig-port-dst {port}" for port in a["ports"]),
+    ),
     "sysctl.host": Op(
         "The kernel forwards packets between links only when it is told to.",
         "ip-sysctl, sysctl(8)",

@@ -91,6 +91,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "link.route": {"destination": "default", "gateway": "172.17.0.1", "netns": "/run/n"},
     "link.delete": {"name": "v"},
     "nft.apply": {"table": "minidock-1f2e", "rules": "add table inet x", "undo": "delete table inet x"},
+    "conntrack.forget": {"ports": [53], "address": "172.17.0.2"},
     "sysctl.host": {"name": "net.ipv4.ip_forward", "value": "1"},
 }
 
