@@ -42,7 +42,7 @@ def inspect_image(image: StoredImage, config: ImageConfig, extras: Extras, stora
     """Return Docker's JSON of an image."""
     row = image.row
     found: dict[str, object] = {
-        "Id": row.id,
+        "Id": str(row.id),
         "RepoTags": [reference.familiar for reference in image.tags],
         "RepoDigests": [reference.familiar for reference in image.digests],
         "Parent": "",
@@ -64,7 +64,7 @@ def inspect_image(image: StoredImage, config: ImageConfig, extras: Extras, stora
     return found | {
         "Size": row.size,
         "GraphDriver": {"Data": _driver_data(storage.folders), "Name": storage.driver},
-        "RootFS": {"Type": "layers", "Layers": list(config.rootfs.diff_ids)},
+        "RootFS": {"Type": "layers", "Layers": [str(diff_id) for diff_id in config.rootfs.diff_ids]},
         "Metadata": {"LastTagTime": format_time(storage.tagged) if storage.tagged else "0001-01-01T00:00:00Z"},
     }
 

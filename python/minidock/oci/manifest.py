@@ -55,19 +55,22 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
 
 
 class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """One image for one platform: a configuration and its layers, the lowest first."""
+    """One image for one platform: a configuration and its layers, the lowest first.
 
-    schema_version: int = 2
-    media_type: str = OCI_MANIFEST
+    What the specification requires is always written: ``omit_defaults`` leaves out plain defaults, not made ones.
+    """
+
+    schema_version: int = msgspec.field(default_factory=lambda: 2)
+    media_type: str = msgspec.field(default_factory=lambda: OCI_MANIFEST)
     config: Descriptor | None = None
-    layers: tuple[Descriptor, ...] = ()
+    layers: tuple[Descriptor, ...] = msgspec.field(default_factory=lambda: ())
     annotations: dict[str, str] | None = None
 
 
 class Index(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """One image for several platforms: a list of manifests."""
 
-    schema_version: int = 2
-    media_type: str = OCI_INDEX
-    manifests: tuple[Descriptor, ...] = ()
+    schema_version: int = msgspec.field(default_factory=lambda: 2)
+    media_type: str = msgspec.field(default_factory=lambda: OCI_INDEX)
+    manifests: tuple[Descriptor, ...] = msgspec.field(default_factory=lambda: ())
     annotations: dict[str, str] | None = None

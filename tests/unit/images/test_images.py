@@ -186,6 +186,7 @@ def test_loading_again_heals(lab: ImageLab) -> None:
 def test_inspect_has_dockers_fields(lab: ImageLab) -> None:
     key = load(lab, "one:1")
     found = lab.images.inspect("one:1")
+    msgspec.json.encode(found)  # plain values only
     first = "Id RepoTags RepoDigests Parent Comment DockerVersion Author Config Architecture Os Size"
     assert " ".join(found) == f"{first} GraphDriver RootFS Metadata"
     assert (found["Id"], found["Size"]) == (key, 3)
