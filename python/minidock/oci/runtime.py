@@ -2,6 +2,9 @@
 
 Only the parts that minidock writes or launches are named; a bundle made by others may hold more, and what would change
 the container's behaviour and is not named here is refused by the planner, never ignored.
+
+What the specification requires is written even where it has its default: ``omit_defaults`` leaves out plain defaults,
+not those that a factory makes.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ class Process(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """The container's first process."""
 
     args: tuple[str, ...] = ()
-    cwd: str = "/"
+    cwd: str = msgspec.field(default_factory=lambda: "/")
     terminal: bool = False
     console_size: ConsoleSize | None = None
     user: User = User()
@@ -66,7 +69,7 @@ class Process(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
 class Root(msgspec.Struct, frozen=True, omit_defaults=True):
     """The root file system: a path, relative to the bundle."""
 
-    path: str = "rootfs"
+    path: str = msgspec.field(default_factory=lambda: "rootfs")
     readonly: bool = False
 
 
@@ -234,7 +237,7 @@ class Linux(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
 class RuntimeSpec(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """The whole ``config.json``."""
 
-    oci_version: str = OCI_VERSION
+    oci_version: str = msgspec.field(default_factory=lambda: OCI_VERSION)
     process: Process | None = None
     root: Root | None = None
     hostname: str = ""
