@@ -169,16 +169,16 @@ def _bad_document(store: Store, ref: BlobRef) -> str:
 
 
 def _snapshots(store: Store, facts: Facts) -> Iterator[Finding]:
-    users = {row.snapshot: row for row in facts.containers}
+    names = {row.snapshot: row.name for row in facts.containers}
     for row in facts.snapshots:
         folder = store.layout.snapshot(row.key)
         if row.kind == BROKEN:
             yield Finding(f"layer {row.chain}", folder, "it is broken", ERROR, "pull its image again", "none", row.key)
         elif missing := _missing_folder(folder, row):
             if row.kind == ACTIVE:
-                name = users[row.key].name if row.key in users else "nobody"
-                repair = f"remove the snapshot and its container, {name}: their files are lost"
-                yield Finding(f"snapshot {row.key}", missing, "it is missing", ERROR, repair, "drop snapshot", row.key)
+                what = f"files of container {names.get(row.key, row.key)}"
+                repair = "make them anew: what the container had changed is lost"
+                yield Finding(what, missing, "they are missing", ERROR, repair, "mend snapshot", row.key)
             else:
                 repair = "mark it as broken, and pull its image again"
                 yield Finding(f"layer {row.chain}", missing, "it is missing", ERROR, repair, "mark broken", row.key)

@@ -74,11 +74,13 @@ class Database:
         The dry run's form: commits are seen by what follows, and forgotten with the process.
         """
         copy = cls(":memory:", migrations, False, Lock)
+        connection = copy._connect()
         if source and os.path.exists(source):
             original = cls(source, migrations, True, Lock)
-            original._open(create=False).backup(copy._connect())
+            original._open(create=False).backup(connection)
             original.close()
-        copy._open()
+        copy._settle(connection, create=True)
+        copy._connection = connection
         return copy
 
     def query(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -163,10 +165,19 @@ class Database:
         return self._connection or self._open()
 
     def _open(self, create: bool = True) -> sqlite3.Connection:
-        connection = self._connection or self._connect()
+        connection = self._connect()
+        try:
+            self._settle(connection, create)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _settle(self, connection: sqlite3.Connection, create: bool) -> None:
+        """Check the schema, make or migrate it, and see to the log."""
         version, mode = self._patient(lambda: (_value(connection, "user_version"), _value(connection, "journal_mode")))
         if version > len(self._migrations):
-            self.close()
             raise StoreDamaged(
                 f"{self.path} has schema {version}, and this minidock knows schemas up to {len(self._migrations)}",
                 "it was written by a newer minidock: use that one, or another --root",
@@ -175,7 +186,6 @@ class Database:
             self._prepare(connection)
         if self.path != ":memory:":
             _keep_log(self.path)
-        return connection
 
     def _connect(self) -> sqlite3.Connection:
         import sqlite3
@@ -185,13 +195,30 @@ class Database:
                 f"{self.path}-wal is missing: the newest changes are lost",
                 "restore that file, or run `minidock system check --repair` to go on with what is left",
             )
+        if self.path != ":memory:" and not os.path.exists(self.path):
+            self._make_private()
         with self._translated():
             connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
-        self._connection = connection
-        connection.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'OFF'}")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA wal_autocheckpoint = 256")
+        settings = f"""
+            PRAGMA synchronous = {"FULL" if self._durable else "OFF"};
+            PRAGMA foreign_keys = ON;
+            PRAGMA wal_autocheckpoint = 256;
+        """
+        try:
+            self._patient(lambda: connection.executescript(settings))
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+    def _make_private(self) -> None:
+        """Make the empty file, for us alone; SQLite gives the log the same mode."""
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            return  # another command was faster
+        except OSError as error:
+            raise StepFailed("store.commit", error.errno or 0, self.path) from error
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Create or migrate the tables, then switch to the write-ahead log: in this order, so that the file itself

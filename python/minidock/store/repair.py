@@ -115,11 +115,8 @@ def _mark_broken(store: Store, key: str) -> None:
             rows.snapshots.put(msgspec.structs.replace(row, kind=BROKEN))
 
 
-def _drop_snapshot(store: Store, key: str) -> None:
-    with store.transaction(f"snapshot {key} goes: its files are lost") as rows:
-        for container in rows.containers.find(snapshot=key):
-            rows.containers.remove(container.id)
-        rows.snapshots.remove(key)
+def _mend_snapshot(store: Store, key: str) -> None:
+    store.snapshots.mend(key)
 
 
 def _drop_container(store: Store, id: str) -> None:
@@ -151,7 +148,7 @@ REPAIRS: dict[str, Callable[[Store, str], None]] = {
     "drop blob": _drop_blob,
     "drop image": _drop_image,
     "mark broken": _mark_broken,
-    "drop snapshot": _drop_snapshot,
+    "mend snapshot": _mend_snapshot,
     "drop container": _drop_container,
     "drop file": _drop_file,
     "make folder": _make_folder,

@@ -212,12 +212,7 @@ class Snapshots:
         folder = self._layout.snapshot(key)
         below = self._row_of(parent) if parent is not None else None
         self._disk.folder(folder)
-        if below is not None and self.driver == COPY:
-            self._disk.copy(f"{self._layout.snapshot(below.key)}/fs", f"{folder}/fs")
-        else:
-            # The upper folder is the root that the container sees: it must look like the one below.
-            mode, owner = self._look(below)
-            self._disk.folder(f"{folder}/fs", mode, owner)
+        self._make_files(folder, below)
         self._disk.folder(f"{folder}/work")
         return SnapshotRow(
             key=key,
@@ -227,6 +222,23 @@ class Snapshots:
             created=time.time_ns(),
             size=0,
         )
+
+    def mend(self, key: str) -> None:
+        """Make anew those folders of an active snapshot that are missing: empty, or a copy of the layer below.
+
+        :raises StoreDamaged: the layer below is broken.
+        """
+        folder = self._layout.snapshot(key)
+        row = self._metadata.rows().snapshots.get(key)
+        if row is None or row.kind != ACTIVE:
+            raise NotFound(f"no writable snapshot {key}")
+        below = self._metadata.rows().snapshots.get(row.parent) if row.parent else None
+        if not os.path.isdir(folder):
+            self._disk.folder(folder)
+        if not os.path.isdir(f"{folder}/fs"):
+            self._make_files(folder, below)
+        if not os.path.isdir(f"{folder}/work"):
+            self._disk.folder(f"{folder}/work")
 
     def mount_of(self, key: str) -> SnapshotMount:
         """Return how the active snapshot becomes a root.
@@ -281,6 +293,16 @@ class Snapshots:
         with transaction(self._metadata, f"snapshot driver {driver}") as rows:
             rows.values.put(ValueRow("snapshots", "driver", msgspec.json.encode(driver)))
         return driver
+
+    def _make_files(self, folder: str, below: SnapshotRow | None) -> None:
+        if below is not None:
+            _refuse_broken(below)
+        if below is not None and self.driver == COPY:
+            self._disk.copy(f"{self._layout.snapshot(below.key)}/fs", f"{folder}/fs")
+            return
+        # The upper folder is the root that the container sees: it must look like the one below.
+        mode, owner = self._look(below)
+        self._disk.folder(f"{folder}/fs", mode, owner)
 
     def _layer_row(self, layer: PreparedLayer) -> SnapshotRow:
         return SnapshotRow(

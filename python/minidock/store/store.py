@@ -152,5 +152,5 @@ def make_folders(layout: Layout) -> None:
     with failing_as("store.folder", layout.root):
         os.makedirs(layout.root, 0o710, exist_ok=True)
         os.makedirs(layout.run, 0o700, exist_ok=True)
-        for folder in layout.folders:
+        for folder in (f"{layout.root}/blobs", *layout.folders):
             os.makedirs(folder, 0o700, exist_ok=True)
