@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from minidock.store.layout import Layout
 from minidock.store.rows import BlobRef, ContainerRow, ImageRow, NameRow
 from minidock.store.store import Store
 from minidock.store.tree import remove_tree
-from minidock.trace.recorder import Recorder
+from minidock.trace.recorder import Listener, Recorder
 from minidock.trace.step import Args, Step
 
 
@@ -54,7 +56,7 @@ def layout_in(folder: str) -> Layout:
     return Layout(f"{folder}/root", f"{folder}/run")
 
 
-def open_store(layout: Layout, *listeners: Steps, overlay: str = "overlay", dry: bool = False) -> Store:
+def open_store(layout: Layout, *listeners: Listener, overlay: str = "overlay", dry: bool = False) -> Store:
     return Store(layout, Recorder(listeners), probe=lambda _: overlay, dry=dry)
 
 
@@ -121,12 +123,12 @@ def add_image(store: Store, name: str, layers: Sequence[str]) -> ImageRow:
 
 def add_container(store: Store, name: str, chain: Digest | None) -> ContainerRow:
     """Make a container as ``create`` would: folders and rows, with one commit."""
-    id = digest_of(f"container {name}").hex
+    key = digest_of(f"container {name}").hex
     with store.naming():
-        snapshot = store.snapshots.writable(id, chain)
-        store.disk.folder(store.layout.container(id))
-        store.disk.write(f"{store.layout.container(id)}/config.json", b"{}")
-        row = ContainerRow(id=id, name=name, image="", image_name="", created=1, snapshot=id)
+        snapshot = store.snapshots.writable(key, chain)
+        store.disk.folder(store.layout.container(key))
+        store.disk.write(f"{store.layout.container(key)}/config.json", b"{}")
+        row = ContainerRow(id=key, name=name, image="", image_name="", created=1, snapshot=key)
         with store.transaction(f"container {name}") as rows:
             rows.snapshots.add(snapshot)
             rows.containers.add(row)
@@ -139,8 +141,6 @@ def no_undo(op: str, args: Args) -> None:
 
 def run_python(code: str, *args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run Python code in a process of its own, with the package and the tests importable."""
-    import sys
-
     top = Path(__file__).parent.parent.parent
     path = os.pathsep.join([str(top / "python"), str(top)])
     return subprocess.run(
@@ -151,3 +151,16 @@ def run_python(code: str, *args: str, env: dict[str, str] | None = None) -> subp
         timeout=100,
         check=False,
     )
+
+
+def in_child(action: Callable[[], object]) -> int:
+    """Run *action* in a forked process; return its wait status: 0, or 1 << 8 if it raised, or the killing signal."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            action()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(pid, 0)[1]

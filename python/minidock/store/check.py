@@ -84,7 +84,7 @@ def _compare(store: Store) -> list[Finding]:
         *_sizes(store, facts),
         *_image_blobs(store, facts),
         *_snapshots(store, facts),
-        *_images(facts),
+        *_orphans(facts),
         *_containers(store, facts),
         *_volumes(store),
         *_leftovers(facts),
@@ -189,12 +189,24 @@ def _missing_folder(folder: str, row: SnapshotRow) -> str:
     return next((f"{folder}/{part}" for part in parts if not os.path.isdir(f"{folder}/{part}")), "")
 
 
-def _images(facts: Facts) -> Iterator[Finding]:
+def _orphans(facts: Facts) -> Iterator[Finding]:
+    """Rows that refer to rows which are not there; only a foreign program can have made them."""
+    images, keys = {row.id for row in facts.images}, {row.key for row in facts.snapshots}
+    for name in facts.names:
+        if name.image not in images:
+            yield Finding(f"name {name.name}", "names", "it has no image", ERROR, "remove it", "drop name", name.name)
+    for image in sorted({ref.image for ref in facts.blob_refs} - images):
+        what, problem = f"blobs of image {image}", "there is no such image"
+        yield Finding(what, "image_blobs", problem, ERROR, "remove the rows", "drop references", image)
+    for row in facts.snapshots:
+        if row.parent is not None and row.parent not in keys:
+            what, problem = f"snapshot {row.key}", f"the snapshot below it, {row.parent}, is missing"
+            yield Finding(what, "snapshots", problem, ERROR, "pull its image again", "none", row.key)
     chains = {row.chain for row in facts.snapshots}
-    for image in facts.images:
-        if image.chain is not None and image.chain not in chains:
-            what = f"image {image.id}"
-            yield Finding(what, "images", "its layers are missing", ERROR, "pull it again", "none", image.id)
+    for lost in facts.images:
+        if lost.chain is not None and lost.chain not in chains:
+            what = f"image {lost.id}"
+            yield Finding(what, "images", "its layers are missing", ERROR, "pull it again", "none", lost.id)
 
 
 def _containers(store: Store, facts: Facts) -> Iterator[Finding]:

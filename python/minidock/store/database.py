@@ -66,6 +66,7 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._turn: Lock | None = None
         self._owner = 0
+        self._read_only = False
 
     @classmethod
     def in_memory(cls, migrations: Sequence[str], source: str | None = None) -> Database:
@@ -103,6 +104,8 @@ class Database:
         try:
             if self._turn is not None:
                 raise SystemFault(f"{self.path}: a transaction inside a transaction")
+            if self._read_only:  # a connection to a file on a read-only disk stays so for ever: look again
+                self.close()
             connection = self._connected()
             turn = self._gate()
             try:
@@ -149,11 +152,7 @@ class Database:
 
     def problems(self) -> list[str]:
         """Return what SQLite itself finds wrong with the file, in its words; none is good."""
-        found = [str(row[0]) for row in self.query("PRAGMA integrity_check", ()) if row[0] != "ok"]
-        broken = self.query("PRAGMA foreign_key_check", ())
-        return found + [
-            f"table {table}: row {row} refers to a missing row of {parent}" for table, row, parent, _ in broken
-        ]
+        return [str(row[0]) for row in self.query("PRAGMA integrity_check", ()) if row[0] != "ok"]
 
     def _end(self) -> None:
         turn, self._turn, self._owner = self._turn, None, 0
@@ -199,6 +198,7 @@ class Database:
             self._make_private()
         with self._translated():
             connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        self._read_only = self.path != ":memory:" and not os.access(self.path, os.W_OK)
         settings = f"""
             PRAGMA synchronous = {"FULL" if self._durable else "OFF"};
             PRAGMA foreign_keys = ON;
@@ -281,7 +281,7 @@ def _ours(error: sqlite3.Error, path: str) -> MinidockError:
         return Conflict(f"{path}: {error}")
     if name.startswith(("SQLITE_BUSY", "SQLITE_PROTOCOL", "SQLITE_LOCKED")):
         return Unavailable(f"{path}: {error}", "another program holds the database")
-    if name.startswith("SQLITE_FULL"):
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")):
         return StepFailed("store.commit", errno.ENOSPC, path, "the disk is full: free some space, or run `minidock gc`")
     if name.startswith("SQLITE_READONLY"):
         return StepFailed("store.commit", errno.EROFS, path)

@@ -108,6 +108,17 @@ def _drop_image(store: Store, id: str) -> None:
         rows.images.remove(id)  # its names and references to blobs go with it
 
 
+def _drop_name(store: Store, name: str) -> None:
+    with store.transaction(f"name {name} goes: it has no image") as rows:
+        rows.names.remove(name)
+
+
+def _drop_references(store: Store, image: str) -> None:
+    with store.transaction(f"references of {image} go: there is no such image") as rows:
+        for ref in rows.blobs.find(image=image):
+            rows.blobs.remove(ref.image, ref.digest, ref.kind, ref.position)
+
+
 def _mark_broken(store: Store, key: str) -> None:
     with store.transaction(f"layer {key} is broken") as rows:
         row = rows.snapshots.get(key)
@@ -147,6 +158,8 @@ REPAIRS: dict[str, Callable[[Store, str], None]] = {
     "forget log": _forget_log,
     "drop blob": _drop_blob,
     "drop image": _drop_image,
+    "drop name": _drop_name,
+    "drop references": _drop_references,
     "mark broken": _mark_broken,
     "mend snapshot": _mend_snapshot,
     "drop container": _drop_container,

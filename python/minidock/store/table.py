@@ -49,7 +49,7 @@ class Table(Generic[R]):
         self._upsert = f"{self._insert} ON CONFLICT ({', '.join(key)}) {action}"
         self._delete = f'DELETE FROM "{name}" WHERE {self._where_key}'  # noqa: S608
 
-    def get(self, *key: str) -> R | None:
+    def get(self, *key: str | int) -> R | None:
         """Return the row with this primary key, or ``None``."""
         rows = self._database.query(f"{self._select} WHERE {self._where_key}", key)
         return self._value(rows[0]) if rows else None
@@ -86,7 +86,7 @@ class Table(Generic[R]):
         """
         self._database.change(self._upsert, self._columns(row))
 
-    def remove(self, *key: str) -> bool:
+    def remove(self, *key: str | int) -> bool:
         """Remove the row with this key; return whether it was there.
 
         :raises Conflict: another row refers to it.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 
 import msgspec
 
@@ -79,36 +80,40 @@ def _open_folder(name: str, parent: int | None, force: bool) -> int:
 
 
 def remove_tree(path: str) -> None:
-    """Remove the file or tree at *path*; nothing there is fine.
+    """Remove the file or tree at *path*; nothing there, or another command that removes it too, is fine.
 
     :raises OSError: EBUSY, with nothing removed, if something is mounted there; else what the kernel refused.
     """
     try:
         info = os.lstat(path)
+        if not stat.S_ISDIR(info.st_mode):
+            os.unlink(path)
+            return
+        if below := mounts_below(path):
+            raise OSError(errno.EBUSY, "is mounted", below[0])
+        cursor = Cursor(path, force=True)
     except FileNotFoundError:
         return
-    if not stat.S_ISDIR(info.st_mode):
-        os.unlink(path)
-        return
-    if below := mounts_below(path):
-        raise OSError(errno.EBUSY, "is mounted", below[0])
-    cursor = Cursor(path, force=True)
     try:
         todo = [_unlink_files(cursor.fd)]  # the folders of each folder on the way down that are still there
         names: list[str] = []
         while todo:
             if todo[-1]:
-                names.append(todo[-1].pop())
-                cursor.down(names[-1])
-                todo.append(_unlink_files(cursor.fd))
+                name = todo[-1].pop()
+                with suppress(FileNotFoundError):
+                    cursor.down(name)
+                    names.append(name)
+                    todo.append(_unlink_files(cursor.fd))
             else:
                 todo.pop()
                 if todo:
                     cursor.up()
-                    os.rmdir(names.pop(), dir_fd=cursor.fd)
+                    with suppress(FileNotFoundError):
+                        os.rmdir(names.pop(), dir_fd=cursor.fd)
     finally:
         cursor.close()
-    os.rmdir(path)
+    with suppress(FileNotFoundError):
+        os.rmdir(path)
 
 
 def _unlink_files(fd: int) -> list[str]:
@@ -119,7 +124,8 @@ def _unlink_files(fd: int) -> list[str]:
             if entry.is_dir(follow_symlinks=False):
                 folders.append(entry.name)
             else:
-                os.unlink(entry.name, dir_fd=fd)
+                with suppress(FileNotFoundError):
+                    os.unlink(entry.name, dir_fd=fd)
     return folders
 
 

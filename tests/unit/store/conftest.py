@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests.support.stores import Steps, layout_in, open_store, temporary_folder
 
 from minidock.store.layout import Layout
 from minidock.store.store import Store
-from tests.support.stores import Steps, layout_in, open_store, temporary_folder
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.unit.store.test_tree import deep
 
 from minidock.store.copying import copy_tree
-from tests.unit.store.test_tree import deep
 
 
 def listing(top: str) -> list[tuple[object, ...]]:
@@ -24,10 +24,9 @@ def listing(top: str) -> list[tuple[object, ...]]:
             elif stat.S_ISLNK(info.st_mode):
                 content = os.readlink(path)
             xattrs = {n: os.getxattr(path, n, follow_symlinks=False) for n in os.listxattr(path, follow_symlinks=False)}
-            found.append(
-                (os.path.relpath(path, top), info.st_mode, info.st_uid, info.st_gid, info.st_mtime_ns, info.st_rdev)
-                + (content, sorted(xattrs.items()), 0 if stat.S_ISDIR(info.st_mode) else info.st_nlink)
-            )
+            links = 0 if stat.S_ISDIR(info.st_mode) else info.st_nlink
+            numbers = (info.st_mode, info.st_uid, info.st_gid, info.st_mtime_ns, info.st_rdev, links)
+            found.append((os.path.relpath(path, top), *numbers, content, sorted(xattrs.items())))
     return sorted(found, key=str)
 
 

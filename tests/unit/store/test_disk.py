@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.support.stores import Steps
 
 from minidock.errors import StepFailed
 from minidock.store.disk import Disk, DryDisk, RealDisk
 from minidock.trace.recorder import Recorder, recorded
-from tests.support.stores import Steps
 
 DISK = RealDisk()
 
@@ -71,7 +71,7 @@ def test_a_full_disk_is_named_with_what_to_do() -> None:
 
 def test_each_change_is_a_step_and_a_dry_one_changes_nothing(folder: str) -> None:
     steps = Steps()
-    disk: Disk = recorded(DryDisk(), Disk, Recorder([steps]))  # type: ignore[type-abstract,arg-type]
+    disk: Disk = recorded(DryDisk(), Disk, Recorder([steps]))  # type: ignore[type-abstract]
     disk.folder(f"{folder}/a")
     disk.write(f"{folder}/a/b", b"four")
     disk.publish(f"{folder}/a/b", f"{folder}/c", undo=False)

@@ -10,6 +10,17 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.support.stores import (
+    Steps,
+    add_container,
+    add_image,
+    apply_layers,
+    digest_of,
+    layout_in,
+    no_undo,
+    open_store,
+    temporary_folder,
+)
 
 from minidock.errors import Unavailable
 from minidock.oci.image import chain_ids
@@ -33,17 +44,6 @@ from minidock.store.sweep import collect, decide, recover
 from minidock.trace.journal import Journal
 from minidock.trace.recorder import Recorder
 from minidock.trace.step import Args
-from tests.support.stores import (
-    Steps,
-    add_container,
-    add_image,
-    apply_layers,
-    digest_of,
-    layout_in,
-    no_undo,
-    open_store,
-    temporary_folder,
-)
 
 IMAGE = ImageRow(
     id=digest_of("config"),

@@ -4,12 +4,12 @@ import os
 
 import msgspec
 import pytest
+from tests.support.stores import digest_of
 
 from minidock.store import leases
 from minidock.store.leases import boot_time, holds
 from minidock.store.state import is_alive, own_identity, process_start
 from minidock.store.store import Store
-from tests.support.stores import digest_of
 
 
 def test_a_lease_ends_with_its_block(store: Store) -> None:

@@ -4,10 +4,10 @@ import os
 import threading
 
 import pytest
+from tests.support.stores import run_python
 
 from minidock.errors import InvalidArgument
 from minidock.store.locks import Locks
-from tests.support.stores import run_python
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import threading
 
 import msgspec
 import pytest
+from tests.support.stores import Steps, add_image, digest_of, open_store, run_python
 
 from minidock.errors import Conflict, MinidockError, StoreDamaged, SystemFault
 from minidock.store.layout import Layout
@@ -13,7 +14,6 @@ from minidock.store.rows import ContainerRow, NameRow, NetworkRow, SnapshotRow, 
 from minidock.store.schema import METADATA
 from minidock.store.store import Store
 from minidock.trace.step import Step
-from tests.support.stores import Steps, add_image, digest_of, open_store, run_python
 
 
 def container(key: str, **changes: object) -> ContainerRow:
@@ -62,9 +62,14 @@ def test_a_prefix_is_taken_literally(store: Store) -> None:
 def test_two_containers_cannot_have_one_name(store: Store) -> None:
     with store.transaction("one") as rows:
         rows.containers.add(container("web"))
-    with pytest.raises(Conflict), store.transaction("two") as rows:
-        rows.snapshots.add(SnapshotRow(key="s", kind="active", driver="overlay", created=1))
-        rows.containers.add(container("other", name="web"))
+
+    def create_another() -> None:
+        with store.transaction("two") as rows:
+            rows.snapshots.add(SnapshotRow(key="s", kind="active", driver="overlay", created=1))
+            rows.containers.add(container("other", name="web"))
+
+    with pytest.raises(Conflict):
+        create_another()
     assert store.rows.snapshots.all() == []
 
 
@@ -84,9 +89,13 @@ def test_a_json_column_holds_json(store: Store, text: bytes) -> None:
 
 
 def test_a_block_that_raises_changes_nothing(store: Store, steps: Steps) -> None:
-    with pytest.raises(ZeroDivisionError), store.transaction("x") as rows:
-        rows.values.add(ValueRow("k", "a", b"1"))
-        raise ZeroDivisionError
+    def fail() -> None:
+        with store.transaction("x") as rows:
+            rows.values.add(ValueRow("k", "a", b"1"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert store.rows.values.all() == []
     assert "store.commit" not in steps.ops
     with store.transaction("and the next one works") as rows:
@@ -110,10 +119,12 @@ def test_a_listener_that_stops_the_commit_stops_the_transaction(layout: Layout) 
 
     with open_store(layout) as store:
         store.rows.values.all()
-        store.recorder.listeners.append(Refuse())
-        with pytest.raises(MinidockError, match="no"), store.transaction("x") as rows:
+        with (
+            store.recorder.listening(Refuse()),
+            pytest.raises(MinidockError, match="no"),
+            store.transaction("x") as rows,
+        ):
             rows.values.add(ValueRow("k", "a", b"1"))
-        store.recorder.listeners.clear()
         with store.transaction("y") as rows:
             assert rows.values.all() == []
 

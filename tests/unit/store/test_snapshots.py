@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.support.stores import Steps, add_container, apply_layers, digest_of, open_store
 
 from minidock.errors import Conflict, NotFound, StoreDamaged
 from minidock.oci.image import chain_ids
@@ -13,7 +14,6 @@ from minidock.store.layout import Layout
 from minidock.store.rows import BROKEN
 from minidock.store.snapshots import PreparedLayer, SnapshotMount, layer_key
 from minidock.store.store import Store
-from tests.support.stores import Steps, add_container, apply_layers, digest_of, open_store
 
 A, AB, ABC = chain_ids((digest_of("a"), digest_of("b"), digest_of("c")))
 
@@ -83,15 +83,18 @@ def test_an_image_without_layers(store: Store) -> None:
 
 
 def test_an_aborted_layer_leaves_nothing_and_can_be_tried_again(store: Store) -> None:
-    with store.lease("x") as lease:
-        with pytest.raises(ZeroDivisionError):
+    def fail() -> None:
+        with store.lease("x") as lease:
             layer = store.snapshots.prepare_layer(lease, A, None)
             assert layer is not None
             with layer:
                 Path(layer.path, "half").write_text("")
                 raise ZeroDivisionError
-        assert os.listdir(store.layout.tmp) == []
-        assert not store.snapshots.has_layer(A)
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert os.listdir(store.layout.tmp) == []
+    assert not store.snapshots.has_layer(A)
     assert apply_layers(store, ["a"]) == A
 
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from tests.support.stores import open_store, run_python
 
 from minidock.errors import StepFailed, Unsupported
 from minidock.store.layout import Layout, find_layout
 from minidock.store.store import Store
-from tests.support.stores import open_store, run_python
 
 
 def test_opening_makes_the_folders_and_after_a_reboot_those_of_the_run(layout: Layout) -> None:
