@@ -55,11 +55,7 @@ class Session:
 
     @contextmanager
     def engine(self, values: Values | None = None) -> Iterator[Engine]:
-        """Open the engine; the steps are explained if *values* (of a command with :data:`STEPS`) say so.
-
-        :raises BadRequest: another host or context is asked for.
-        """
-        refuse_remote(self.settings)
+        """Open the engine; the steps are explained if *values* (of a command with :data:`STEPS`) say so."""
         dry = values is not None and self.dry(values)
         listeners = [] if values is None else self._listeners(str(self.setting(values, "explain")), dry)
         with self.open_engine(listeners, dry) as engine:
@@ -67,7 +63,11 @@ class Session:
 
     @contextmanager
     def open_engine(self, listeners: list[Listener], dry: bool) -> Iterator[Engine]:
-        """Open the engine with these listeners of its steps."""
+        """Open the engine with these listeners of its steps.
+
+        :raises BadRequest: another host or context is asked for.
+        """
+        refuse_remote(self.settings)
         from minidock.engine import Engine
 
         with Engine.open(self.settings["root"] or None, listeners, dry) as engine:

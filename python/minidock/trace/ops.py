@@ -9,16 +9,14 @@ The arguments are fixed here too: the ports (:mod:`minidock.kernel.ports`) and b
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from minidock.errors import InvalidArgument
+from minidock.trace import shell as sh
 from minidock.trace.step import Args
 
-Shell = Callable[[Args], str | None]
 UndoOf = Callable[[Args], tuple[str, Args] | None]
 
 
@@ -31,113 +29,8 @@ class Op(msgspec.Struct, frozen=True):
 
     why: str
     man: str
-    shell: Shell = _nothing
+    shell: sh.Shell = _nothing
     undo: UndoOf = _nothing
-
-
-def _q(value: Any) -> str:
-    return shlex.quote(str(value))
-
-
-def _each(template: str, key: str) -> Shell:
-    """One command with all values of a list argument."""
-    return lambda a: template.format(" ".join(_q(value) for value in a[key]))
-
-
-def _lines(template: str, key: str) -> Shell:
-    """One command for each value of a list argument."""
-    return lambda a: "\n".join(template.format(_q(value)) for value in a[key]) or None
-
-
-def _line(template: str) -> Shell:
-    """One command with the arguments by name."""
-    return lambda a: template.format(**{name: _q(value) for name, value in a.items()})
-
-
-def _options(values: list[str] | None) -> str:
-    return f" -o {_q(','.join(values))}" if values else ""
-
-
-def _overlay(a: Args) -> str:
-    options = [f"lowerdir={':'.join(a['lower'])}"]
-    if a.get("upper"):
-        options += [f"upperdir={a['upper']}", f"workdir={a['work']}"]
-    return f"mount -t overlay overlay{_options([*options, *a.get('options', [])])} {_q(a['target'])}"
-
-
-def _bind(a: Args) -> str:
-    options = list(a.get("options") or ())
-    kind = "--rbind" if "rbind" in options else "--bind"
-    rest = [option for option in options if option not in ("bind", "rbind")]
-    target = _in_root(a)
-    command = f"mount {kind} {_q(a['source'])} {target}"
-    return f"{command}\nmount -o {_q(','.join(['remount', 'bind', *rest]))} {target}" if rest else command
-
-
-def _filesystem(a: Args) -> str:
-    return (
-        f"mkdir -p {_in_root(a)}\nmount -t {_q(a['type'])}{_options(a.get('options'))} {_q(a['source'])} {_in_root(a)}"
-    )
-
-
-def _in_root(a: Args) -> str:
-    return _q(a.get("root", "") + a["target"])
-
-
-_UNSHARE = {
-    "mount": "--mount",
-    "uts": "--uts",
-    "ipc": "--ipc",
-    "pid": "--pid --fork",
-    "network": "--net",
-    "cgroup": "--cgroup",
-    "user": "--user",
-    "time": "--time",
-}
-
-
-def _unshare(a: Args) -> str:
-    return "unshare " + " ".join(_UNSHARE[kind] for kind in a["namespaces"])
-
-
-def _devices(a: Args) -> str:
-    root = a["root"]
-    lines = [
-        f"mknod -m {d['mode']:o} {_q(root + d['path'])} {d['type']} {d['major']} {d['minor']}"
-        if not a.get("bind")
-        else f"touch {_q(root + d['path'])}; mount --bind {_q(d['path'])} {_q(root + d['path'])}"
-        for d in a["devices"]
-    ]
-    return "\n".join(lines)
-
-
-def _links(a: Args) -> str:
-    return "\n".join(f"ln -s {_q(target)} {_q(a['root'] + path)}" for path, target in a["links"].items())
-
-
-def _mask(a: Args) -> str:
-    return "\n".join(
-        f"[ -d {_q(p)} ] && mount -t tmpfs -o ro,size=0 tmpfs {_q(p)}; [ -f {_q(p)} ] && mount --bind /dev/null {_q(p)}"
-        for p in a["paths"]
-    )
-
-
-def _limits(a: Args) -> str:
-    return "\n".join(f"prlimit --pid $$ --{r['type'][7:].lower()}={r['soft']}:{r['hard']}" for r in a["rlimits"])
-
-
-def _in_netns(a: Args, command: str) -> str:
-    return f"nsenter --net={_q(a['netns'])} {command}" if a.get("netns") else command
-
-
-def _veth(a: Args) -> str:
-    mac = f" address {_q(a['mac'])}" if a.get("mac") else ""
-    lines = [
-        f"ip link add {_q(a['name'])} mtu {a['mtu']} type veth peer name {_q(a['peer'])} mtu {a['mtu']}{mac}"
-        f" netns {_q(a['netns'])}",
-        f"ip link set {_q(a['name'])} master {_q(a['bridge'])} up",
-    ]
-    return "\n".join(lines)
 
 
 #: Every operation of minidock, by name.
@@ -151,13 +44,13 @@ OPS: dict[str, Op] = {
     "store.publish": Op(
         "A rename gives the finished file or folder its name in one move: others see all of it, or nothing.",
         "rename(2)",
-        _line("mv -T {source} {target}"),
+        sh.line("mv -T {source} {target}"),
         lambda a: ("store.remove", {"path": a["target"]}) if a.get("undo", True) else None,
     ),
     "store.remove": Op(
         "Files that nobody needs any more are removed.",
         "unlink(2)",
-        _line("rm -rf {path}"),
+        sh.line("rm -rf {path}"),
     ),
     "store.condemn": Op(
         "These files are about to lose their owner; it is written down first, so that a crash leaves none behind.",
@@ -167,12 +60,12 @@ OPS: dict[str, Op] = {
     "host.folder": Op(
         "A folder of the host that is to be mounted, and is not there, is made, as Docker does.",
         "mkdir(2)",
-        _line("mkdir -p {path}"),
+        sh.line("mkdir -p {path}"),
     ),
     "store.folder": Op(
         "A folder of its own keeps these files apart from all others.",
         "mkdir(2)",
-        lambda a: f"mkdir -m {a.get('mode', 0o700):04o} {_q(a['path'])}",
+        lambda a: f"mkdir -m {a.get('mode', 0o700):04o} {sh.quoted(a['path'])}",
         lambda a: ("store.remove", {"path": a["path"]}),
     ),
     "store.commit": Op(
@@ -183,7 +76,7 @@ OPS: dict[str, Op] = {
     "layer.apply": Op(
         "The layer's archive is unpacked into a folder of its own; both digests are computed in the same pass.",
         "image-spec layer.md, Applying Changesets",
-        _line("mkdir -p {target} && tar -x -C {target} -f {source}"),
+        sh.line("mkdir -p {target} && tar -x -C {target} -f {source}"),
         lambda a: ("store.remove", {"path": a["target"]}),
     ),
     "layer.make": Op(
@@ -194,7 +87,7 @@ OPS: dict[str, Op] = {
     "layer.copy": Op(
         "Where overlay cannot be used, the parent's files are copied, and the layer is applied on top of the copy.",
         "cp(1)",
-        _line("cp -a {source} {target}"),
+        sh.line("cp -a {source} {target}"),
         lambda a: ("store.remove", {"path": a["target"]}),
     ),
     "registry.resolve": Op(
@@ -209,22 +102,23 @@ OPS: dict[str, Op] = {
     "cgroup.create": Op(
         "A control group of its own lets the kernel count and limit what the container uses.",
         "cgroups(7)",
-        _each("mkdir -p {}", "dirs"),
+        sh.each("mkdir -p {}", "dirs"),
         lambda a: ("cgroup.delete", {"dirs": a["dirs"]}),
     ),
     "cgroup.limit": Op(
         "Writing a number into this file sets the limit.",
         "cgroups(7)",
-        _line("echo {value} > {file}"),
+        sh.line("echo {value} > {file}"),
     ),
     "cgroup.devices": Op(
         "The container may open only these devices, whatever nodes it makes.",
         "kernel cgroup-v1/devices, bpf(2) BPF_PROG_TYPE_CGROUP_DEVICE",
+        sh.device_rules,
     ),
     "cgroup.enter": Op(
         "The new process moves itself into the control group before it makes a cgroup namespace: so it sees / there.",
         "cgroups(7), cgroup_namespaces(7)",
-        _lines("echo $$ > {}", "files"),
+        sh.lines("echo $$ > {}", "files"),
     ),
     "cgroup.kill": Op("Every process of the control group is killed at once.", "cgroups(7), cgroup.kill"),
     "cgroup.freeze": Op("The kernel stops every process of the control group where it stands.", "cgroups(7)"),
@@ -232,13 +126,13 @@ OPS: dict[str, Op] = {
     "cgroup.delete": Op(
         "Whatever still runs in the control group is killed, then the empty group is removed.",
         "cgroups(7)",
-        _each("rmdir {}", "dirs"),
+        sh.each("rmdir {}", "dirs"),
     ),
     # --- namespaces ---
     "ns.create": Op(
         "A new process begins in new namespaces: it gets its own view of mounts, names, processes and IPC.",
         "clone(2), namespaces(7)",
-        _unshare,
+        sh.unshare,
     ),
     "ns.idmap": Op(
         "Identity 0 inside becomes an ordinary identity outside.",
@@ -247,73 +141,73 @@ OPS: dict[str, Op] = {
     "ns.unshare": Op(
         "The process leaves its old namespace for a new one.",
         "unshare(2)",
-        _unshare,
+        sh.unshare,
     ),
     "ns.join": Op(
         "The process enters a namespace that was made before.",
         "setns(2)",
-        _line("nsenter --{namespace}={path}"),
+        sh.line("nsenter --{namespace}={path}"),
     ),
     "ns.pin": Op(
         "A bind mount keeps the network namespace alive, so that its links can be made before the container starts.",
         "namespaces(7), ip-netns(8)",
-        lambda a: f"touch {_q(a['path'])} && unshare --net={_q(a['path'])} true",
+        sh.pin,
         lambda a: ("ns.unpin", {"path": a["path"]}),
     ),
     "ns.unpin": Op(
         "Without its bind mount the namespace ends with its last process, and its links end with it.",
         "namespaces(7)",
-        _line("umount {path} && rm {path}"),
+        sh.line("umount {path} && rm {path}"),
     ),
     # --- mounts ---
     "mount.propagation": Op(
         "Mounts made from here on stay in the container's own mount namespace.",
         "mount_namespaces(7), Shared subtrees",
-        _line("mount --make-{mode} {target}"),
+        sh.line("mount --make-{mode} {target}"),
     ),
     "mount.overlay": Op(
         "The image's layers and one writable folder on top become one tree; the layers themselves never change.",
         "kernel filesystems/overlayfs, fsopen(2)",
-        _overlay,
+        sh.overlay,
     ),
     "mount.bind": Op(
         "A file or folder of the host appears at a second place.",
         "mount(2), MS_BIND",
-        _bind,
+        sh.bind,
     ),
     "mount.fs": Op(
         "A file system that the kernel makes up, such as /proc, appears in the container's tree.",
         "mount(2)",
-        _filesystem,
+        sh.filesystem,
     ),
     "mount.mask": Op(
         "Files of the kernel that would tell or do too much are covered with something empty.",
         "runtime-spec config-linux.md, Masked Paths",
-        _mask,
+        sh.mask,
     ),
     "mount.readonly": Op(
         "Settings of the kernel that all containers share can be read, not changed.",
         "runtime-spec config-linux.md, Readonly Paths",
-        _lines("mount --bind {0} {0}; mount -o remount,bind,ro {0}", "paths"),
+        sh.lines("if [ -e {0} ]; then mount --bind {0} {0}; mount -o remount,bind,ro {0}; fi", "paths"),
     ),
-    "mount.unmount": Op("The mount is taken away.", "umount(2)", _line("umount {target}")),
+    "mount.unmount": Op("The mount is taken away.", "umount(2)", sh.line("umount {target}")),
     "root.pivot": Op(
         "The container's tree becomes its root, and the host's tree is let go: there is no way back to it.",
         "pivot_root(2)",
-        lambda a: f"cd {_q(a['root'])} && pivot_root . . && umount -l . && cd /",
+        lambda a: f"cd {sh.quoted(a['root'])} && pivot_root . . && umount -l . && cd /",
     ),
     "root.readonly": Op(
         "The root file system takes no more changes.",
         "mount_setattr(2)",
-        lambda _: "mount -o remount,bind,ro /",
+        lambda a: f"mount -o remount,bind,ro {sh.quoted(a.get('root', '/'))}",
     ),
     "dev.create": Op(
         "A container gets only harmless devices: null, zero, full, random, urandom and tty.",
         "runtime-spec config-linux.md, Default Devices; mknod(2)",
-        _devices,
+        sh.devices,
     ),
     "dev.links": Op(
-        "Programs expect these names in /dev.", "runtime-spec runtime-linux.md, Dev symbolic links", _links
+        "Programs expect these names in /dev.", "runtime-spec runtime-linux.md, Dev symbolic links", sh.links
     ),
     "dev.console": Op(
         "The container's terminal becomes its /dev/console.",
@@ -321,42 +215,46 @@ OPS: dict[str, Op] = {
     ),
     # --- the process ---
     "uts.hostname": Op(
-        "The container has a host name of its own.", "sethostname(2), uts_namespaces(7)", _line("hostname {name}")
+        "The container has a host name of its own.", "sethostname(2), uts_namespaces(7)", sh.line("hostname {name}")
     ),
-    "uts.domainname": Op("The container has a domain name of its own.", "setdomainname(2)", _line("domainname {name}")),
+    "uts.domainname": Op(
+        "The container has a domain name of its own.", "setdomainname(2)", sh.line("domainname {name}")
+    ),
     "sysctl.set": Op(
         "This kernel parameter belongs to a namespace, so the container can have its own value.",
         "sysctl(8), namespaces(7)",
-        lambda a: f"echo {_q(a['value'])} > /proc/sys/{a['name'].replace('.', '/')}",
+        lambda a: f"echo {sh.quoted(a['value'])} > /proc/sys/{a['name'].replace('.', '/')}",
     ),
     "process.session": Op(
         "The process leads a session of its own, with the terminal as its controlling terminal if it has one.",
         "setsid(2), tty_ioctl(4) TIOCSCTTY",
     ),
-    "process.limits": Op("Resource limits hold for the process and its children.", "getrlimit(2)", _limits),
+    "process.limits": Op("Resource limits hold for the process and its children.", "getrlimit(2)", sh.limits),
     "process.oom": Op(
         "When memory runs out, the kernel picks its victim by this score.",
         "proc(5) oom_score_adj",
-        _line("echo {score} > /proc/self/oom_score_adj"),
+        sh.line("echo {score} > /proc/self/oom_score_adj"),
     ),
     "process.user": Op(
         "The process becomes this user; root inside a container is an ordinary choice, not a need.",
         "setresuid(2), setgroups(2)",
+        sh.user,
     ),
     "process.capabilities": Op(
         "Root's power is cut into capabilities; all but these few are given up for good.",
         "capabilities(7)",
+        sh.capabilities,
     ),
     "process.no_new_privs": Op(
         "No program that is started from here on can gain rights, not even a set-user-ID one.",
         "prctl(2) PR_SET_NO_NEW_PRIVS",
-        lambda _: "# setpriv --no-new-privs",
+        lambda _: "setpriv --no-new-privs ...",
     ),
     "process.seccomp": Op(
         "A filter refuses system calls that a container has no business making.",
         "seccomp(2)",
     ),
-    "process.cwd": Op("The process starts in this folder.", "chdir(2)", _line("mkdir -p {cwd} && cd {cwd}")),
+    "process.cwd": Op("The process starts in this folder.", "chdir(2)", sh.line("mkdir -p {cwd} && cd {cwd}")),
     "process.close_fds": Op(
         "No file of the engine stays open in the container: an open folder of the host would be a way out.",
         "close_range(2)",
@@ -364,13 +262,13 @@ OPS: dict[str, Op] = {
     "process.exec": Op(
         "The program takes over the process: from here on the container's own code runs.",
         "execve(2)",
-        _each("exec {}", "argv"),
+        sh.each("exec {}", "argv"),
     ),
     # --- the monitor ---
     "bundle.write": Op(
         "The container is described in a folder that any OCI runtime can start: an OCI bundle.",
         "runtime-spec bundle.md",
-        _line("cat {path}/config.json"),
+        sh.bundle,
     ),
     "monitor.start": Op(
         "A small process stands beside the container: it outlives the engine, keeps the output, and cleans up.",
@@ -379,35 +277,41 @@ OPS: dict[str, Op] = {
     "runtime.run": Op(
         "Another OCI runtime starts the container from the same bundle.",
         "runtime-spec runtime.md, Lifecycle",
-        lambda a: f"{_q(a['runtime'])} run --bundle {_q(a['bundle'])} {_q(a['id'])}",
+        lambda a: f"{sh.quoted(a['runtime'])} run --bundle {sh.quoted(a['bundle'])} {sh.quoted(a['id'])}",
         lambda a: ("cgroup.delete", {"dirs": a["cgroups"]}),
     ),
     # --- networks ---
     "link.bridge": Op(
         "A bridge is a switch inside the kernel; the containers of a network plug into it.",
         "ip-link(8), bridge",
-        lambda a: f"ip link add {_q(a['name'])} type bridge && ip link set {_q(a['name'])} mtu {a['mtu']} up",
+        lambda a: (
+            f"ip link add {sh.quoted(a['name'])} type bridge && ip link set {sh.quoted(a['name'])} mtu {a['mtu']} up"
+        ),
         # no undo: all containers of the network share it, and it stays when the last one goes
     ),
     "link.veth": Op(
         "A pair of virtual network cards is a cable: one end in the bridge, the other in the container.",
         "veth(4)",
-        _veth,
+        sh.veth,
         # no undo: the pair ends with the container's namespace (ns.unpin), in the background; to remove it here would
         # make every end of a container wait some 30 ms
     ),
     "link.address": Op(
         "The link gets an address.",
         "ip-address(8)",
-        lambda a: _in_netns(a, f"ip address add {_q(a['address'])} dev {_q(a['name'])}"),
+        lambda a: sh.in_netns(a, f"ip address add {sh.quoted(a['address'])} dev {sh.quoted(a['name'])}"),
     ),
-    "link.up": Op("The link is switched on.", "ip-link(8)", lambda a: _in_netns(a, f"ip link set {_q(a['name'])} up")),
+    "link.up": Op(
+        "The link is switched on.", "ip-link(8)", lambda a: sh.in_netns(a, f"ip link set {sh.quoted(a['name'])} up")
+    ),
     "link.route": Op(
         "Packets for everywhere else leave by the bridge's address.",
         "ip-route(8)",
-        lambda a: _in_netns(a, f"ip route add {_q(a['destination'])} via {_q(a['gateway'])}"),
+        lambda a: sh.in_netns(a, f"ip route add {sh.quoted(a['destination'])} via {sh.quoted(a['gateway'])}"),
     ),
-    "link.delete": Op("The link is removed; its other end goes with it.", "ip-link(8)", _line("ip link delete {name}")),
+    "link.delete": Op(
+        "The link is removed; its other end goes with it.", "ip-link(8)", sh.line("ip link delete {name}")
+    ),
     "nft.apply": Op(
         "One atomic transaction puts our rules into our own table; no rule of others is touched.",
         "nft(8), libnftables-json(5)",
@@ -422,7 +326,7 @@ OPS: dict[str, Op] = {
     "sysctl.host": Op(
         "The kernel forwards packets between links only when it is told to.",
         "ip-sysctl, sysctl(8)",
-        lambda a: f"sysctl -w {a['name']}={_q(a['value'])}",
+        lambda a: f"sysctl -w {a['name']}={sh.quoted(a['value'])}",
     ),
 }
 

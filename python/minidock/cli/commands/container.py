@@ -30,6 +30,10 @@ def ls(session: Session, values: Values) -> int:
 
 def rm(session: Session, values: Values) -> int:
     """Remove containers, one after the other; go on after an error."""
+    if session.setting(values, "as-shell"):
+        from minidock.cli.scripts import print_remove
+
+        return print_remove(session, values.words, force=values["force"], volumes=values["volumes"])
     status = 0
     with session.engine(values) as engine:
         for name in values.words:

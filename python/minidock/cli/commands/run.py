@@ -19,6 +19,10 @@ def run(session: Session, values: Values) -> int:
     request, choices = create_request(values), options(values)
     if request.config.attach_stdin and request.config.tty and not sys.stdin.isatty():
         raise CommandFailed(1, "the input device is not a TTY")
+    if session.setting(values, "as-shell"):
+        from minidock.cli.scripts import print_run
+
+        return print_run(session, request, choices)
     from minidock.cli.output.progress import pull_progress
 
     terminal = Terminal(

@@ -1,0 +1,217 @@
+"""Steps → one bash script in two parts, which a person can run instead of the engine (``--as-shell``).
+
+::
+
+    part 1, on the host                  part 2, inside the new process
+    ───────────────────                  ──────────────────────────────
+    folders, cgroups, links              mounts, /dev, names, read-only and masked paths
+    unshare … bash "$work/inside1" ────▶ exec setpriv … unshare --root=. … the program
+    (trap: take it all back)
+
+Each step is a comment that says what and why, then the command. Where a shell has to go another way than the
+engine, the comment says so; there are four such places:
+
+*the way into the root*
+    After pivot_root(2) only the container's own programs can be started, and it may have no ``umount``. So the script
+    moves the tree onto ``/`` and changes its root into it, as ``runc --no-pivot`` does.
+*what the engine does after the pivot*
+    is done just before, on paths below the root.
+*another namespace*
+    A shell cannot change its own namespaces: it starts a second one in them (``inside2``).
+*rights*
+    setpriv(1) and unshare(1) give up capabilities, groups and the user in one chain that ends in the program. No
+    command sets a seccomp filter.
+
+An image can hold links that lead out of its root. The engine never follows them; a shell does: the script is for images
+that one trusts, and says so.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+import msgspec
+
+from minidock.trace.ops import describe, undo_of
+from minidock.trace.process import ProcessSteps
+from minidock.trace.step import Args, Step
+from minidock.trace.words import wrap
+
+_WIDTH = 98
+#: Steps after the pivot that work on paths or names; a shell does them before it.
+_EARLIER = (
+    "root.readonly",
+    "mount.readonly",
+    "mount.mask",
+    "sysctl.set",
+    "uts.hostname",
+    "uts.domainname",
+    "process.cwd",
+)
+_NEW_SHELL = ("ns.unshare", "ns.join")
+
+
+def make_script(title: str, steps: Sequence[Step]) -> str:
+    """Return the script.
+
+    :param title: the command line that it stands for.
+    :param steps: called steps of the host, then the plan; without a plan there is only part 1.
+    """
+    born = next((at for at, step in enumerate(steps) if step.op == "ns.create"), len(steps))
+    host, plan = list(steps[:born]), list(steps[born:])
+    lines = [*_header(title, bool(plan)), *_section("part 1: on the host"), *_cleanup(host)]
+    for step in host:
+        lines += _host_step(step)
+    if plan:
+        lines += _stages([step for step in plan[1:] if step.side == "inside"])
+        lines += _birth(plan[0], [step for step in plan[1:] if step.op == "ns.idmap"])
+    return "\n".join(lines) + "\n"
+
+
+def _header(title: str, launches: bool) -> list[str]:
+    text = [
+        "#!/bin/bash",
+        f"# {' '.join(title.split())}",
+        "#",
+        "# The same by hand. Made by minidock --as-shell; each step is named as in --explain.",
+        "# Run it as root, on an image that you trust: a shell follows links in an image that lead out of it.",
+    ]
+    if launches:
+        text.append("# Needs bash, and util-linux 2.38 or newer (mount, unshare, nsenter, setpriv).")
+    return [*text, "set -eu"]
+
+
+def _section(title: str) -> list[str]:
+    return ["", f"# {f' {title} ':-^{_WIDTH - 2}}"]
+
+
+def _comment(text: str) -> list[str]:
+    return [f"# {line}" for line in wrap(text, _WIDTH - 2)]
+
+
+def _explained(step: Step, note: str = "") -> list[str]:
+    lines = ["", *_comment(f"{step.op}: {describe(step.op).why}")]
+    return lines + (_comment(f"({note})") if note else [])
+
+
+def _cleanup(host: Sequence[Step]) -> list[str]:
+    """A function that takes everything back, whatever happens."""
+    undone = []
+    for step in reversed(host):
+        undo = undo_of(step.op, step.args)
+        command = describe(undo[0]).shell(undo[1]) if undo else None
+        undone += [f"    {line} || true" for line in command.split("\n")] if command else []
+    undone = list(dict.fromkeys(undone))
+    return [
+        "",
+        "work=$(mktemp -d)",
+        "cleanup() {",
+        *_comment_in("everything that the steps below made is taken back, the last first"),
+        *undone,
+        '    rm -rf "$work"',
+        "}",
+        "trap cleanup EXIT",
+    ]
+
+
+def _comment_in(text: str) -> list[str]:
+    return [f"    # {text}"]
+
+
+def _host_step(step: Step) -> list[str]:
+    command = describe(step.op).shell(step.args)
+    if command is None:
+        return _explained(step, "no command does this; the script does not need it")
+    return [*_explained(step), *command.split("\n")]
+
+
+def _birth(step: Step, idmaps: Sequence[Step]) -> list[str]:
+    """The command that starts part 2 in new namespaces."""
+    words = [describe(step.op).shell(step.args) or "unshare", "--kill-child", "--propagation unchanged"]
+    if "pid" not in step.args["namespaces"]:
+        words.remove("--kill-child")
+    for idmap in idmaps:
+        words += _idmap(idmap.args)
+    command = " ".join([*words, 'bash "$work/inside1" "$work"'])
+    lines = [*_explained(step), *(line for idmap in idmaps for line in _explained(idmap))]
+    if step.args.get("cgroup"):
+        lines += _comment("(the engine lets the process be born in its control group; a shell moves there first)")
+        procs = shlex.quote(step.args["cgroup"] + "/cgroup.procs")
+        command = f"(echo $BASHPID > {procs}; exec {command})"
+    return [
+        *_section("part 1 again: the birth of the process"),
+        *lines,
+        "status=0",
+        f"{command} || status=$?",
+        "exit $status",
+    ]
+
+
+def _idmap(args: Args) -> list[str]:
+    """One range of each kind: unshare(1) of util-linux 2.38 takes no more."""
+    words = []
+    for name, lines in (("users", args["uids"]), ("groups", args["gids"])):
+        inside, outside, size = max(lines, key=lambda line: line[2])
+        words.append(f"--map-{name}={outside},{inside},{size}")
+    return [*words, "--setuid=0", "--setgid=0"]
+
+
+def _stages(steps: Sequence[Step]) -> list[str]:
+    """Part 2, as files that part 1 writes: a new one wherever a new shell is needed."""
+    lines = _section("part 2: inside the new process")
+    number, stage = 1, _stage_start()
+    for step in _reordered(steps):
+        if step.op in _NEW_SHELL:
+            number += 1
+            command = (describe(step.op).shell(step.args) or "").replace("--network=", "--net=")
+            stage += [*_explained(step, "in a second shell"), f'exec {command} bash "$work/inside{number}" "$work"']
+            lines += _file(number - 1, stage)
+            stage = _stage_start()
+        else:
+            stage += _inside_step(step)
+    process = ProcessSteps(steps)
+    root = next((step.args["root"] for step in steps if step.op == "root.pivot"), "/")
+    stage += process.script(root, _explained)
+    return [*lines, *_file(number, stage)]
+
+
+def _stage_start() -> list[str]:
+    return ["set -eu", 'work="$1"']
+
+
+def _file(number: int, lines: Sequence[str]) -> list[str]:
+    return ["", f"cat > \"$work/inside{number}\" <<'INSIDE'", *lines, "INSIDE"]
+
+
+def _reordered(steps: Sequence[Step]) -> list[Step]:
+    """The steps in a shell's order: those after the pivot that concern the root come before it, on paths below it."""
+    at = next((at for at, step in enumerate(steps) if step.op == "root.pivot"), len(steps))
+    root = steps[at].args["root"] if at < len(steps) else ""
+    later = [step for step in steps[at + 1 :] if step.op in _EARLIER]
+    # first what writes into the tree, then what closes it
+    later.sort(key=lambda step: step.op == "root.readonly")
+    return [*steps[:at], *(_below(step, root) for step in later)]
+
+
+def _below(step: Step, root: str) -> Step:
+    args = dict(step.args)
+    if "paths" in args:
+        args["paths"] = [root + path for path in args["paths"]]
+    if step.op == "root.readonly":
+        args["root"] = root
+    if step.op == "process.cwd":
+        args["cwd"] = root + args["cwd"]
+    return msgspec.structs.replace(step, args=args)
+
+
+def _inside_step(step: Step) -> list[str]:
+    if step.op in ("process.session", "dev.console"):
+        return _explained(step, "not done here: the script keeps your own session and terminal")
+    if step.op == "process.cwd":
+        folder = shlex.quote(step.args["cwd"])
+        return [*_explained(step, "here it is only made"), f"[ -d {folder} ] || mkdir -p {folder}"]
+    command = describe(step.op).shell(step.args)
+    if command is None:
+        return _explained(step, "no command does this")
+    return [*_explained(step), *command.split("\n")]
