@@ -79,13 +79,11 @@ class TestTokens:
             ours.pull(f"{registry.host}/app:1")
             assert lie.given == 1
 
-    @pytest.mark.parametrize("uses", [2, 3, 5])
+    @pytest.mark.parametrize("uses", [4, 5, 8])
     def test_a_token_that_ends_between_blobs_is_renewed_once(self, uses: int, root: Path) -> None:  # 28
         registry, lie = guarded()
         lie.uses_allowed = uses
         with registry, lab(root) as ours:
-            with lie._lock:
-                pass
             ours.pull(f"{registry.host}/app:1")
             asked = len([a for a in registry.log if not a.path.startswith("/token")])
             refused = sum(max(0, count - uses) for token, count in lie.uses.items() if token)
@@ -106,7 +104,7 @@ class TestTokens:
         lie.uses_allowed = 0
         with registry, lab(root) as ours:
             with pytest.raises(
-                NotFound, match="pull access denied for .*/app, repository does not exist or may require"
+                NotFound, match=r"pull access denied for .*/app, repository does not exist or may require"
             ):
                 ours.pull(f"{registry.host}/app:1")
             ours.assert_nothing_committed()
@@ -141,7 +139,7 @@ class TestWhoSeesThem:
                 assert evil.log == []
 
     def test_its_own_realm_gets_it(self, root: Path) -> None:
-        registry, lie = guarded()
+        registry, _ = guarded()
         with registry, lab(root, credentials={registry.host: USER}) as ours:
             ours.pull(f"{registry.host}/app:1")
             token = next(asked for asked in registry.log if asked.path.startswith("/token"))

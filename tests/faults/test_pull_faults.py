@@ -39,7 +39,7 @@ def whole(ours: Lab, registry: Liar) -> None:
     assert ours.names == [f"{registry.host}/app:1"]
     assert ours.tree()["noise"] == NOISE
     assert ours.parts() == {}
-    ours.assert_blobs_true()
+    ours.assert_sound()
 
 
 class TestOverload:  # 24

@@ -223,7 +223,7 @@ def test_refuses_the_lie_and_then_takes_the_truth(name: str, root: Path) -> None
         assert ours.names == [f"{registry.host}/app:1"]
         assert ours.tree() == {"low": b"low" * 1000, "high": b"high"}
         assert ours.parts() == {}
-        ours.assert_blobs_true()
+        ours.assert_sound()
 
 
 def index_of(*entries: dict[str, Any]) -> bytes:

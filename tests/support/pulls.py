@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from minidock.registry.client import RegistryClient
 from minidock.registry.credentials import Credential
 from minidock.registry.hosts import RegistryHosts
 from minidock.registry.transport import Limits
+from minidock.store.check import ERROR, check
 from minidock.store.layout import Layout
 from minidock.store.store import Store
-from minidock.trace.recorder import Recorder, recorded
+from minidock.trace.recorder import Listener, Recorder, recorded
 from minidock.trace.step import Step
 
 
@@ -71,11 +72,11 @@ def chosen_layers() -> Layers:
 class Lab:
     """One store, one client, one puller. ``waits`` are the pauses that the client asked for; none is real."""
 
-    def __init__(self, root: Path, **client: Any) -> None:
+    def __init__(self, root: Path, listeners: Sequence[Listener] = (), **client: Any) -> None:
         self.steps = Steps()
         self.waits: list[float] = []
         self.words = Words()
-        recorder = Recorder([self.steps])
+        recorder = Recorder([self.steps, *listeners])
         self.store = Store(Layout(str(root / "root"), str(root / "run")), recorder, probe=lambda _: "overlay")
         self.client = self.new_client(**client)
         self.layers: Layers = recorded(chosen_layers(), Layers, recorder)  # type: ignore[type-abstract]
@@ -112,12 +113,14 @@ class Lab:
         assert (rows.names.all(), rows.images.all(), rows.snapshots.all()) == ([], [], [])
         assert os.listdir(f"{self.store.layout.root}/snapshots") == []
         assert os.listdir(self.store.layout.tmp) == []
-        self.assert_blobs_true()
+        self.assert_sound()
 
-    def assert_blobs_true(self) -> None:
+    def assert_sound(self) -> None:
+        """Every blob is what its name says, and ``system check`` finds nothing broken."""
         for name in self.blob_files():
             data = Path(f"{self.store.layout.root}/blobs/sha256/{name}").read_bytes()
             assert hashlib.sha256(data).hexdigest() == name
+        assert [finding for finding in check(self.store) if finding.severity == ERROR] == []
 
     def tree(self) -> dict[str, bytes]:
         """Return the files of all committed layers by name, as an image of one layer has them."""

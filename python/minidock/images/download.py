@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from types import TracebackType
 
 from minidock.errors import Unavailable
@@ -45,7 +46,11 @@ class Downloads:
         self._stopped = False
         self._changed = threading.Condition()
         count = min(parallel, len(self._todo))
-        self._threads = [threading.Thread(target=self._work, name="download", daemon=True) for _ in range(count)]
+        # Each thread runs in a copy of our context, so that who listens to our steps hears of theirs too.
+        self._threads = [
+            threading.Thread(target=copy_context().run, args=(self._work,), name="download", daemon=True)
+            for _ in range(count)
+        ]
 
     def wait(self, digest: Digest) -> None:
         """Wait until the blob is there; raise the first error of any download."""
