@@ -72,9 +72,13 @@ def test_leaving_stops_those_under_way() -> None:
             stopped.set()
             raise
 
-    with pytest.raises(KeyboardInterrupt), Downloads(BLOBS, fetch):
-        assert begun.wait(20)
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with Downloads(BLOBS, fetch):
+            begun.wait(20)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert stopped.wait(20)
 
 
