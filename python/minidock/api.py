@@ -293,6 +293,9 @@ class Images(Protocol):
     def load(self, archive: BinaryIO, progress: Progress) -> Sequence[str]:
         """Load a docker or OCI archive (plain, gzip, zstd); return the names, or ids, of the images."""
 
+    def load_folder(self, folder: str, progress: Progress) -> Sequence[str]:
+        """Load an OCI image layout that is a folder on this machine."""
+
     def import_(self, archive: BinaryIO, reference: Reference | None, changes: Sequence[str], message: str) -> str:
         """Make an image of one layer from a tar; return its id."""
 

@@ -115,7 +115,7 @@ class StoreImages:
     def remove(self, image: str, force: bool, prune: bool) -> Sequence[Deleted]:
         """Untag, and delete when the last name goes.
 
-        :param prune: Docker's "delete untagged parents": there are none, an image here has no parent image.
+        :param prune: remove at once what only this image needed; otherwise it is left to the collector.
         :raises NotFound: there is no such image.
         :raises Conflict: a container uses it, or it has names in several repositories.
         """
@@ -132,6 +132,7 @@ class StoreImages:
         deleted = [Deleted(untagged=text) for text in plan.untagged]
         if plan.delete:
             deleted.append(Deleted(deleted=found.row.id))
+        if plan.delete and prune:
             deleted += [Deleted(deleted=chain) for chain in sweep_image(self._store, chains, blobs)]
         return deleted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import nullcontext
 
@@ -40,10 +41,16 @@ def load(session: Session, values: Values) -> int:
         raise BadRequest("--platform: an archive's images are loaded for this host", "leave --platform out")
     if not values["input"] and sys.stdin.isatty():
         raise BadRequest("requested load from stdin, but stdin is empty")
-    with _opened(values["input"]) as archive, session.engine(values) as engine:
-        for name in engine.images.load(archive, pull_progress(values["quiet"], sys.stdout)):
-            kind = "image ID" if name.startswith("sha256:") else "image"
-            print(f"Loaded {kind}: {name}")
+    progress = pull_progress(values["quiet"], sys.stdout)
+    if os.path.isdir(values["input"]):
+        with session.engine(values) as engine:
+            names = engine.images.load_folder(values["input"], progress)
+    else:
+        with _opened(values["input"]) as archive, session.engine(values) as engine:
+            names = engine.images.load(archive, progress)
+    for name in names:
+        kind = "image ID" if name.startswith("sha256:") else "image"
+        print(f"Loaded {kind}: {name}")
     return 0
 
 
@@ -75,7 +82,7 @@ LOAD = Command(
     "Load an image from a tar archive or STDIN",
     load,
     (
-        Flag("i,input", STRING, "Read this file (docker or OCI archive; plain, gzip or zstd), not STDIN"),
+        Flag("i,input", STRING, "Read this file or OCI layout folder, not STDIN (docker or OCI; plain, gzip or zstd)"),
         Flag("platform", STRING, "Load one platform only (not supported)"),
         Flag("q,quiet", BOOL, "Show only the names of the images"),
         *STEPS,
