@@ -53,9 +53,8 @@ class PureMounts:
 
     def unpin_network(self, path: str) -> None:
         self.unmount(path)
-        with failing("ns.unpin", f"remove {path}"):
-            with suppress(FileNotFoundError):
-                os.unlink(path)
+        with failing("ns.unpin", f"remove {path}"), suppress(FileNotFoundError):
+            os.unlink(path)
 
     def view(self, lower: Sequence[str], options: Sequence[str]) -> int:
         with failing("mount.overlay", "make a view of layers"):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import select
+import signal
+import socket
 
-from minidock._pure.syscalls import O_PATH
+from minidock._pure import syscalls
 
 
 class Inside:
@@ -15,8 +17,8 @@ class Inside:
     the ``cgroup.procs`` files (*cgroups*, opened by the monitor), the host's ``/proc``, and a compiled filter.
 
     :param streams: the descriptors that become 0, 1 and 2; empty with a terminal.
-    :param hand_over: gives the terminal's master to the monitor.
     :param size: the terminal's rows and columns.
+    :param monitor: the socket to the monitor.
     """
 
     def __init__(
@@ -24,15 +26,15 @@ class Inside:
         cgroups: list[int],
         streams: list[int],
         filter: tuple[bytes, int] | None,
-        hand_over: Callable[[int], None],
         size: tuple[int, int],
+        monitor: socket.socket,
     ) -> None:
         self.cgroups = cgroups
         self.streams = streams
         self.filter = filter
-        self.hand_over = hand_over
         self.size = size
-        self.proc = os.open("/proc", O_PATH | os.O_DIRECTORY)
+        self.monitor = monitor
+        self.proc = os.open("/proc", syscalls.O_PATH | os.O_DIRECTORY)
         self.sets: dict[str, int] = {}  # capability sets, between process.capabilities and process.user
 
     def write_proc(self, path: str, text: str) -> None:
@@ -42,3 +44,18 @@ class Inside:
             os.write(fd, text.encode())
         finally:
             os.close(fd)
+
+    def hand_over(self, terminal: int) -> None:
+        """Give the terminal's master to the monitor."""
+        socket.send_fds(self.monitor, [b"terminal"], [terminal])
+
+    def die_with_monitor(self) -> None:
+        """Have the kernel kill this process when its monitor dies: nobody would keep its output and its end.
+
+        Late, since a change of the user takes the wish back; then a look whether the monitor is still there.
+        """
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(self.monitor, 0)  # only the end of the socket is reported
+        if poll.poll(0):
+            raise ProcessLookupError(3, "the monitor is gone")

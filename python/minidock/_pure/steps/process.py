@@ -159,10 +159,11 @@ def close_fds(_: Inside, __: Args) -> None:
     syscalls.close_on_exec_from(3)
 
 
-def execute(_: Inside, args: Args) -> None:
+def execute(inside: Inside, args: Args) -> None:
     """``process.exec``: a name without a slash is looked for in the PATH of the container's environment."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec would pass that on
         signal.signal(number, signal.SIG_DFL)
+    inside.die_with_monitor()
     env = _Environment(args["env"])
     name = args["argv"][0]
     path = next((value for key, value in env.pairs if key == "PATH"), "")
