@@ -128,8 +128,9 @@ def user(inside: Inside, args: Args) -> None:
     sets = inside.sets
     syscalls.capset(sets["effective"], sets["permitted"], sets["inheritable"])
     syscalls.prctl(syscalls.PR_CAP_AMBIENT, 4)  # PR_CAP_AMBIENT_CLEAR_ALL
+    ambient = sets["ambient"] & sets["permitted"] & sets["inheritable"]  # what cannot be granted is left out
     for number in range(len(NAMES)):
-        if sets["ambient"] >> number & 1:
+        if ambient >> number & 1:
             syscalls.prctl(syscalls.PR_CAP_AMBIENT, 2, number)  # PR_CAP_AMBIENT_RAISE
     os.umask(0o022 if args["umask"] is None else args["umask"])
 
@@ -188,6 +189,9 @@ class _Environment:
 
     def __getitem__(self, name: str) -> str:
         return dict(self.pairs)[name]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
 
     def keys(self) -> list[str]:
         return [name for name, _ in self.pairs]
