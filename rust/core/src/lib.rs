@@ -7,10 +7,11 @@
 pub mod capability;
 pub mod cgroups;
 pub mod error;
+pub mod launch;
 #[cfg(feature = "layers")]
 pub mod layers;
-pub mod launch;
 pub mod links;
+pub mod monitor;
 pub mod plan;
 pub mod seccomp;
 pub mod steps;

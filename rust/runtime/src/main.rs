@@ -22,6 +22,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some("run") => run::main(&words[1..]),
+        Some("monitor") => monitor(&words[1..]),
         _ => usage(),
     }
 }
@@ -29,4 +30,14 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     eprintln!("{USAGE}");
     ExitCode::from(2)
+}
+
+fn monitor(words: &[String]) -> ExitCode {
+    match words {
+        [flag, number] if flag == "--control" => match number.parse() {
+            Ok(number) => ExitCode::from(minidock_core::monitor::main(number) as u8),
+            Err(_) => usage(),
+        },
+        _ => usage(),
+    }
 }

@@ -69,7 +69,7 @@ struct Nobody;
 
 impl Listener for Nobody {
     fn begins(&mut self) {}
-    fn ended(&mut self, _: &Report) {}
+    fn ended(&mut self, _: &Planned, _: &Report) {}
     fn terminal(&mut self, _: OwnedFd) {}
 }
 
@@ -111,9 +111,7 @@ fn forward(signals: &OwnedFd, process: &Process) {
     let mut record = [0u8; sys::signals::SIGNAL_RECORD];
     while let Ok(length) = rustix::io::read(signals, &mut record) {
         let number = record[..length].first_chunk().map_or(0, |first| u32::from_ne_bytes(*first));
-        if let Some(signal) = Signal::from_named_raw(number as i32) {
-            let _ = pidfd_send_signal(&process.fd, signal); // ESRCH: it has just ended
-        }
+        let _ = sys::signals::send(&process.fd, number as i32); // ESRCH: it has just ended
     }
 }
 

@@ -41,7 +41,7 @@ pub trait Listener {
     /// A step is about to run.
     fn begins(&mut self);
     /// A step has run.
-    fn ended(&mut self, report: &Report);
+    fn ended(&mut self, planned: &Planned, report: &Report);
     /// The container's terminal, to be kept.
     fn terminal(&mut self, master: OwnedFd);
 }
@@ -119,6 +119,11 @@ impl Walk {
             // ESRCH: it has ended by itself
             let _ = pidfd_send_signal(&process.fd, Signal::KILL);
         }
+        self.delete_foreign();
+    }
+
+    /// Have the other runtime, if there is one, forget the container.
+    pub fn delete_foreign(&self) {
         if let Some(foreign) = &self.foreign {
             foreign.delete();
         }
@@ -153,7 +158,7 @@ impl Walk {
         self.go_at = now();
         if let Some(foreign) = &mut self.foreign {
             let (report, result) = timed(index, &self.plan[index], || foreign.start());
-            listener.ended(&report);
+            listener.ended(&self.plan[index], &report);
             result.map_err(|error| Failed { index, error })?;
             self.next += 1;
             self.stage = Stage::Started;
@@ -174,8 +179,8 @@ impl Walk {
         match message.map_err(|error| Failed { index: self.next, error })? {
             Message::Terminal(master) => listener.terminal(master),
             Message::Report(report) => {
-                listener.ended(&report);
                 let index = report.index.min(self.plan.len() - 1);
+                listener.ended(&self.plan[index], &report);
                 if let Some((errno, detail)) = report.error {
                     return Err(Failed { index, error: Error { op: self.plan[index].op.name(), errno, detail } });
                 }
@@ -197,7 +202,10 @@ impl Walk {
                 error: Error::plain("the new process died").in_op(self.plan[index].op.name()),
             });
         }
-        listener.ended(&Report { index, began: self.go_at, took: now().saturating_sub(self.go_at), error: None });
+        listener.ended(
+            &self.plan[index],
+            &Report { index, began: self.go_at, took: now().saturating_sub(self.go_at), error: None },
+        );
         self.next = self.plan.len();
         self.stage = Stage::Started;
         Ok(())
@@ -251,7 +259,7 @@ impl Walk {
             .map(|failed| Failed { error: failed.error.in_op(self.plan[failed.index].op.name()), index: failed.index });
         let seen = failed.as_ref().map(|failed| (failed.error.errno, failed.error.detail.clone()));
         let index = failed.as_ref().map_or(index, |failed| failed.index); // preparing can fail for a later step
-        listener.ended(&Report { index, began, took: now().saturating_sub(began), error: seen });
+        listener.ended(&self.plan[index], &Report { index, began, took: now().saturating_sub(began), error: seen });
         match failed {
             Some(failed) => Err(failed),
             None => {

@@ -1,6 +1,6 @@
 //! Signals: every program of ours begins with the default actions and takes signals as data, by signalfd(2).
 
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use rustix::io::Errno;
 
@@ -48,6 +48,15 @@ pub fn signal_fd(signals: &[i32]) -> Result<OwnedFd, Errno> {
 
 /// The signal number in one record read from a [`signal_fd`].
 pub const SIGNAL_RECORD: usize = size_of::<libc::signalfd_siginfo>();
+
+/// Send signal `number`, a real-time one too, to the process behind `process`. The kernel refuses a wrong number: EINVAL.
+pub fn send(process: &OwnedFd, number: i32) -> Result<(), Errno> {
+    // SAFETY: takes integers and a null pointer, which asks for what kill(2) would send.
+    let done = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), number, std::ptr::null::<libc::siginfo_t>(), 0)
+    };
+    if done == -1 { Err(last_error()) } else { Ok(()) }
+}
 
 fn set_of(signals: &[i32]) -> libc::sigset_t {
     // SAFETY: sigset_t is made of integers, and sigemptyset initialises it.
