@@ -182,12 +182,14 @@ def test_a_client_that_keeps_asking_by_udp_finds_the_new_container(
     """The kernel's memory of an old connection must not outvote the new rules."""
 
     def keep_asking(client: socket.socket) -> str:
-        client.settimeout(1)
-        client.sendto(b"?", (HOST, 5353))
-        try:
-            return client.recv(64).decode()
-        except OSError:
-            return ""
+        client.settimeout(0.3)
+        for _ in range(3):
+            client.sendto(b"?", (HOST, 5353))
+            try:
+                return client.recv(64).decode()
+            except OSError:
+                continue
+        return ""
 
     publish = {"53/udp": (("", "5353"),)}
     client = lan.run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
@@ -396,11 +398,26 @@ def test_a_failed_start_gives_its_place_back(lab: Lab, host: Namespace) -> None:
     assert "8080" not in host.shell("nft list ruleset")
 
 
-def test_a_foreign_table_that_drops_everything_is_named(lab: Lab, host: Namespace, lan: Namespace) -> None:
-    host.shell(
-        "nft 'add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'"
-    )
-    with pytest.raises(Conflict, match="FORWARD of the firewall table ip filter drops all") as caught:
+@pytest.mark.parametrize(
+    ("command", "who"),
+    [
+        (
+            "nft 'add table ip filter;"
+            " add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'",
+            "the firewall table ip filter",
+        ),
+        pytest.param(
+            "iptables-legacy -P FORWARD DROP",
+            "the older iptables",
+            marks=pytest.mark.skipif(not shutil.which("iptables-legacy"), reason="no iptables-legacy here"),
+        ),
+    ],
+)
+def test_a_foreign_firewall_that_drops_everything_is_named(
+    lab: Lab, host: Namespace, lan: Namespace, command: str, who: str
+) -> None:
+    host.shell(command)
+    with pytest.raises(Conflict, match=f"FORWARD of {who}.* drops all forwarded packets") as caught:
         lab.start(A, request())
     assert caught.value.hint is not None
     commands = caught.value.hint.split("`")[1]

@@ -96,6 +96,9 @@ class DryLinks:
 
     def delete(self, name: str) -> None: ...
 
+    def ready(self, name: str, netns: str | None) -> bool:
+        return True
+
     def links(self, netns: str | None) -> tuple[Link, ...]:
         return self._real.links(netns) if netns is None else ()
 

@@ -208,6 +208,14 @@ class Links(Protocol):
     def delete(self, name: str) -> None:
         """Remove the link. Idempotent."""
 
+    def ready(self, name: str, netns: str | None) -> bool:
+        """Wait until the link carries packets, for a second at most; return whether it does.
+
+        After its other end is switched on the kernel drops what a link sends, until it has taken notice in the
+        background; a first packet that is lost costs its sender a second. Source: RFC 2863, ifOperStatus; netdevice(7),
+        IFF_RUNNING.
+        """
+
     def links(self, netns: str | None) -> tuple[Link, ...]:
         """List the links with their addresses."""
 

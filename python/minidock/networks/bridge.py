@@ -15,7 +15,7 @@ import msgspec
 
 from minidock.kernel.ports import Links
 from minidock.networks.firewall import forwards, whole_table
-from minidock.networks.foreign import check_forwarding
+from minidock.networks.foreign import check_forwarding, check_legacy
 from minidock.networks.host import Firewall, Sysctls
 from minidock.networks.ipam import mac_of
 from minidock.networks.state import Endpoint, Network, State, Verified
@@ -61,6 +61,7 @@ class Bridges:
             network.bridge,
             lambda chain: self._firewall.listing(chain.family, chain.table) or "",
         )
+        check_legacy(self._firewall.legacy(), network.bridge)
         if known is None or known.listing != _digest(self._firewall.listing("inet", self._table)):
             self._firewall.apply(self._table, whole_table(self._table, list(state.networks.values()), forwards(state)))
             endpoints = {
@@ -84,6 +85,8 @@ class Bridges:
         self._links.address(INSIDE, f"{endpoint.address}/{network.range.prefixlen}", netns)
         self._links.up(INSIDE, netns)
         self._links.route("default", network.gateway, netns)
+        for link in (name, network.bridge):  # else the container's first packets could be lost
+            self._links.ready(link, None)
 
     def _make_bridge(self, network: Network) -> None:
         address = f"{network.gateway}/{network.range.prefixlen}"

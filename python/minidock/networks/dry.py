@@ -11,6 +11,7 @@ class DryFirewall:
     def __init__(self, real: Firewall) -> None:
         self.listing = real.listing
         self.chains = real.chains
+        self.legacy = real.legacy
         self.generation = real.generation
 
     def apply(self, table: str, rules: str, undo: str | None = None) -> None: ...

@@ -60,10 +60,31 @@ def check_forwarding(chains: bytes, bridge: str, rules_of: Callable[[Chain], str
         if f'"{bridge}"' in text or '"md*"' in text:
             continue
         target = "DOCKER-USER" if "chain DOCKER-USER" in text else chain.name
-        place = f"{chain.family} {chain.table} {target}"
-        raise Conflict(
-            f"the chain {chain.name} of the firewall table {chain.family} {chain.table} drops all forwarded packets: "
-            "containers on a bridge would reach nobody",
-            f"allow it there: `nft insert rule {place} iifname {bridge} accept; "
-            f"nft insert rule {place} oifname {bridge} accept`; or use --network host or none",
+        place = f"nft insert rule {chain.family} {chain.table} {target}"
+        raise _deaf(
+            f"the chain {chain.name} of the firewall table {chain.family} {chain.table}",
+            f"{place} iifname {bridge} accept; {place} oifname {bridge} accept",
         )
+
+
+def check_legacy(rules: str, bridge: str) -> None:
+    """Fail if the older iptables, which nft does not show, would drop what comes from or goes to *bridge*.
+
+    :param rules: what ``iptables-legacy -S`` prints.
+    :raises Conflict: so it is; the hint is what the administrator can do.
+    """
+    lines = rules.splitlines()
+    if "-P FORWARD DROP" not in lines or any(f"-i {name} " in line for line in lines for name in (bridge, "md+")):
+        return
+    place = f"iptables-legacy -I {'DOCKER-USER' if '-N DOCKER-USER' in lines else 'FORWARD'}"
+    raise _deaf(
+        "the chain FORWARD of the older iptables (iptables-legacy)",
+        f"{place} -i {bridge} -j ACCEPT; {place} -o {bridge} -j ACCEPT",
+    )
+
+
+def _deaf(who: str, commands: str) -> Conflict:
+    return Conflict(
+        f"{who} drops all forwarded packets: containers on a bridge would reach nobody",
+        f"allow it there: `{commands}`; or use --network host or none",
+    )

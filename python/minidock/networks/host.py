@@ -42,6 +42,9 @@ class Firewall(Protocol):
     def chains(self) -> bytes:
         """Return all chains of all tables as JSON (libnftables-json(5))."""
 
+    def legacy(self) -> str:
+        """Return the filter rules of the older iptables, as ``iptables-legacy -S`` prints them; nothing without."""
+
     def generation(self) -> tuple[int, int] | None:
         """Return (namespace, generation): equal ones mean that no rule has changed; ``None`` if it cannot be told."""
 
@@ -81,6 +84,15 @@ class NftProgram:
             words = complaint.decode(errors="replace").strip().partition("\n")[0]
             raise StepFailed("nft.apply", 0, f"nft cannot list the chains: {words}", "networks need root's rights")
         return text
+
+    def legacy(self) -> str:
+        try:
+            with open("/proc/thread-self/net/ip_tables_names") as file:
+                if "filter\n" not in file.read():
+                    return ""
+        except FileNotFoundError:  # the kernel has none, and nft shows all there is
+            return ""
+        return _run(("iptables-legacy", "-S"))[1].decode(errors="replace")
 
     def generation(self) -> tuple[int, int] | None:
         # nlmsghdr (20 bytes in all, a request, number 1) and nfgenmsg (any family, version 0)
@@ -135,9 +147,10 @@ def _run(argv: tuple[str, ...], given: bytes = b"") -> tuple[int, bytes, bytes]:
         try:
             pid = os.posix_spawnp(_found(argv[0], environment["PATH"]), argv, environment, file_actions=moves)
         except FileNotFoundError:
+            package = {"nft": "nftables"}.get(argv[0], "iptables")
             raise Unavailable(
                 f"the program {argv[0]} is missing: networks need it",
-                "install the package nftables, or use --network host or --network none",
+                f"install the package {package}, or use --network host or --network none",
             ) from None
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         return status, _all_of(files[1]), _all_of(files[2])

@@ -58,6 +58,12 @@ fn link_delete(py: Python<'_>, name: &str) -> PyResult<()> {
 }
 
 #[pyfunction]
+#[pyo3(signature = (name, netns))]
+fn link_ready(py: Python<'_>, name: &str, netns: Option<&str>) -> PyResult<bool> {
+    step(py, "link.list", || links::ready(name, netns))
+}
+
+#[pyfunction]
 #[pyo3(signature = (netns))]
 fn link_list(py: Python<'_>, netns: Option<&str>) -> PyResult<Vec<LinkTuple>> {
     let found = step(py, "link.list", || links::links(netns))?;
@@ -78,6 +84,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(link_up, module)?)?;
     module.add_function(wrap_pyfunction!(link_route, module)?)?;
     module.add_function(wrap_pyfunction!(link_delete, module)?)?;
+    module.add_function(wrap_pyfunction!(link_ready, module)?)?;
     module.add_function(wrap_pyfunction!(link_list, module)?)?;
     module.add_function(wrap_pyfunction!(link_routes, module)?)
 }

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from minidock.errors import Conflict
-from minidock.networks.foreign import Chain, check_forwarding, dropping_chains
+from minidock.networks.foreign import Chain, check_forwarding, check_legacy, dropping_chains
 
 
 def listing(*chains: dict[str, object]) -> bytes:
@@ -48,3 +48,12 @@ def test_the_error_names_the_chain_and_the_way_out() -> None:
 @pytest.mark.parametrize("rule", ['iifname "md1f2ebr0" accept', 'iifname "md*" accept'])
 def test_somebody_has_thought_of_us(rule: str) -> None:
     check_forwarding(listing(DROP), "md1f2ebr0", lambda _: rule)
+
+
+def test_the_older_iptables() -> None:
+    check_legacy("", "md1f2ebr0")
+    check_legacy("-P INPUT DROP\n-P FORWARD ACCEPT\n", "md1f2ebr0")
+    check_legacy("-P FORWARD DROP\n-A FORWARD -i md1f2ebr0 -j ACCEPT\n", "md1f2ebr0")
+    with pytest.raises(Conflict) as caught:
+        check_legacy("-P FORWARD DROP\n-N DOCKER-USER\n-A FORWARD -i md1f2ebr01 -j ACCEPT\n", "md1f2ebr0")
+    assert "iptables-legacy -I DOCKER-USER -i md1f2ebr0 -j ACCEPT" in str(caught.value.hint)

@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,7 +28,9 @@ VETH_INFO_PEER, IFLA_BRPORT_MODE = 1, 4
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST, IFA_F_NODAD = 1, 2, 4, 0x02
 RTA_DST, RTA_GATEWAY, RTA_TABLE = 1, 5, 15
 RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST = 254, 4, 1
-IFF_UP = 1
+IFF_UP, IFF_RUNNING = 0x01, 0x40
+
+_READY_MILLISECONDS = 1000
 
 _CREATE = NLM_F_CREATE | NLM_F_EXCL
 _IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, which flags to change
@@ -101,6 +104,15 @@ class PureLinks:
             except StepFailed as error:
                 if error.errno != errno.ENODEV:
                     raise
+
+    def ready(self, name: str, netns: str | None) -> bool:
+        with _step("link.list", f"wait for {name}", netns) as netlink:
+            question = _NO_LINK + text(IFLA_IFNAME, name)
+            for _ in range(_READY_MILLISECONDS):
+                if _IFINFO.unpack_from(netlink.get(RTM_GETLINK, question))[3] & IFF_RUNNING:
+                    return True
+                time.sleep(0.001)
+            return False
 
     def links(self, netns: str | None) -> tuple[Link, ...]:
         with _step("link.list", "list the links", netns) as netlink:

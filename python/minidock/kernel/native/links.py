@@ -27,6 +27,9 @@ class NativeLinks:
     def delete(self, name: str) -> None:
         _native.link_delete(name)
 
+    def ready(self, name: str, netns: str | None) -> bool:
+        return _native.link_ready(name, netns)
+
     def links(self, netns: str | None) -> tuple[Link, ...]:
         return tuple(Link(*values[:7], tuple(values[7])) for values in _native.link_list(netns))
 

@@ -18,7 +18,7 @@ use crate::error::{Attempt, Error};
 use message::{Body, u32_at};
 use netlink::{CREATE, Netlink};
 use numbers::*;
-pub use read::{links, routes};
+pub use read::{links, ready, routes};
 
 /// A value that makes no sense, in words.
 #[derive(Debug)]

@@ -2,12 +2,35 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::thread;
+use std::time::Duration;
 
-use super::Link;
 use super::message::{Body, attributes, find, string, u32_at};
 use super::netlink::Netlink;
 use super::numbers::*;
+use super::{Link, with};
 use crate::error::Result;
+
+const READY_MILLISECONDS: u32 = 1000;
+
+/// Wait until the link carries packets, for a second at most; return whether it does.
+///
+/// The kernel takes notice of a link's carrier in the background, and until then drops what the link sends.
+///
+/// # Errors
+/// `ENODEV` if there is no such link.
+pub fn ready(name: &str, netns: Option<&str>) -> Result<bool> {
+    with(format!("wait for {name}"), netns, |netlink| {
+        let question = Body::link(0).text(IFLA_IFNAME, name)?;
+        for _ in 0..READY_MILLISECONDS {
+            if u32_at(&netlink.get(RTM_GETLINK, &question)?, 8) & IFF_RUNNING != 0 {
+                return Ok(true);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(false)
+    })
+}
 
 /// List the links with their addresses.
 ///
