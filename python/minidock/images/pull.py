@@ -15,8 +15,8 @@ processes, fetch it once: the second waits for the first, as long as that takes,
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from minidock.api import Progress
 from minidock.errors import DigestMismatch, RegistryError
 from minidock.images.download import Downloads
 from minidock.images.record import record_image
@@ -31,6 +31,9 @@ from minidock.registry.client import RegistryClient
 from minidock.store.blobs import Ingest
 from minidock.store.leases import Lease
 from minidock.store.store import Store
+
+if TYPE_CHECKING:
+    from minidock.api import Progress
 
 
 class Puller:

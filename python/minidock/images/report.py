@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from minidock.api import Progress
 from minidock.images.download import PARALLEL
 from minidock.oci.digest import Digest
 from minidock.oci.manifest import Descriptor
 from minidock.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from minidock.api import Progress
 
 #: "Downloading" is said again after so many new bytes, or so large a part of the blob.
 _STEP, _PARTS = 256 << 10, 100
