@@ -13,6 +13,7 @@ import msgspec
 
 from minidock.images.pull import Puller
 from minidock.kernel.choose import chosen_name
+from minidock.kernel.dry import DryLayers
 from minidock.kernel.ports import Layers
 from minidock.oci.platform import Platform
 from minidock.oci.reference import Reference, parse_reference
@@ -72,14 +73,15 @@ def chosen_layers() -> Layers:
 class Lab:
     """One store, one client, one puller. ``waits`` are the pauses that the client asked for; none is real."""
 
-    def __init__(self, root: Path, listeners: Sequence[Listener] = (), **client: Any) -> None:
+    def __init__(self, root: Path, listeners: Sequence[Listener] = (), dry: bool = False, **client: Any) -> None:
         self.steps = Steps()
         self.waits: list[float] = []
         self.words = Words()
         recorder = Recorder([self.steps, *listeners])
-        self.store = Store(Layout(str(root / "root"), str(root / "run")), recorder, probe=lambda _: "overlay")
+        self.store = Store(Layout(str(root / "root"), str(root / "run")), recorder, probe=lambda _: "overlay", dry=dry)
         self.client = self.new_client(**client)
-        self.layers: Layers = recorded(chosen_layers(), Layers, recorder)  # type: ignore[type-abstract]
+        layers = DryLayers(chosen_layers()) if dry else chosen_layers()
+        self.layers: Layers = recorded(layers, Layers, recorder)  # type: ignore[type-abstract]
 
     def new_client(
         self,

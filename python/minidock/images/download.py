@@ -7,6 +7,7 @@ waits for a dead server, or for another process that brings in the same blob, do
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from types import TracebackType
@@ -17,6 +18,8 @@ from minidock.oci.manifest import Descriptor
 
 #: As in Docker (max-concurrent-downloads).
 PARALLEL = 3
+#: How long a failed pull waits for its other downloads to notice, in seconds: one that hangs is left behind.
+_PATIENCE = 1.0
 
 
 class Stopped(Unavailable):
@@ -88,5 +91,6 @@ class Downloads:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._stopped = True
+        deadline = time.monotonic() + _PATIENCE
         for thread in self._threads:
-            thread.join(None if kind is None else 1.0)
+            thread.join(None if kind is None else max(0.0, deadline - time.monotonic()))

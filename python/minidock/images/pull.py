@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from minidock.errors import DigestMismatch, RegistryError
-from minidock.images.download import Downloads
+from minidock.images.download import PARALLEL, Downloads
 from minidock.images.record import record_image
 from minidock.images.remote import Remote, RemoteImage
 from minidock.images.report import Report
@@ -91,8 +91,11 @@ class Puller:
         report.layers(blobs, missing)
         fetch = _Fetch(self._store, self._client, reference, lease, report)
         with Unpacker(self._store.snapshots, self._layers, lease) as unpacker:
-            with Downloads(missing, fetch) as downloads:
+            with Downloads(missing, fetch, 1 if self._store.dry else PARALLEL) as downloads:
                 absent = {blob.digest for blob in missing}
+                if self._store.dry:  # the first layer ends the dry run: name all downloads before it, in order
+                    for digest in absent:
+                        downloads.wait(digest)
                 for layer in layers:
                     if layer.blob.digest in absent:
                         downloads.wait(layer.blob.digest)
