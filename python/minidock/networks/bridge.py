@@ -18,7 +18,7 @@ from minidock.networks.firewall import forwards, whole_table
 from minidock.networks.foreign import check_forwarding, check_legacy
 from minidock.networks.host import Firewall, Sysctls
 from minidock.networks.ipam import mac_of
-from minidock.networks.state import Endpoint, Network, State, Verified
+from minidock.networks.state import Network, State, Verified
 
 INSIDE = "eth0"
 
@@ -54,35 +54,31 @@ class Bridges:
         if known and seen and seen == (known.namespace, known.generation) and index == known.bridge != 0:
             self._set("net.ipv4.ip_forward", "1")
             return state
-        self._make_bridge(network)
-        self._set("net.ipv4.ip_forward", "1")
         check_forwarding(
             self._firewall.chains(),
             network.bridge,
             lambda chain: self._firewall.listing(chain.family, chain.table) or "",
         )
         check_legacy(self._firewall.legacy(), network.bridge)
-        if known is None or known.listing != _digest(self._firewall.listing("inet", self._table)):
+        self._make_bridge(network)
+        self._set("net.ipv4.ip_forward", "1")
+        listing = self._listing()
+        if known is None or known.listing != listing:
             self._firewall.apply(self._table, whole_table(self._table, list(state.networks.values()), forwards(state)))
             endpoints = {
                 key: msgspec.structs.replace(e, restored=True) if e.ports else e for key, e in state.endpoints.items()
             }
             state = msgspec.structs.replace(state, endpoints=endpoints)
-        return self.verified(state, network)
+            seen = self._firewall.generation()
+            listing = self._listing()
+        # the generation was read before the listing: a change in between is seen next time
+        verified = Verified(*(seen or (0, 0)), listing, _index(network.bridge))
+        return msgspec.structs.replace(state, verified=verified)
 
-    def verified(self, state: State, network: Network) -> State:
-        """Return the state that says: just now all is right."""
-        seen = self._firewall.generation()
-        listing = _digest(self._firewall.listing("inet", self._table))
-        return msgspec.structs.replace(state, verified=Verified(*(seen or (0, 0)), listing, _index(network.bridge)))
-
-    def plug(self, name: str, network: Network, endpoint: Endpoint, mac: str) -> None:
-        """Lay the cable: *name* on the host, ``eth0`` with the endpoint's address and a default route inside."""
-        netns = endpoint.netns
-        if netns is None:
-            raise ValueError("the host's own network cannot be plugged into a bridge")
+    def plug(self, name: str, network: Network, netns: str, address: str, mac: str) -> None:
+        """Lay the cable: *name* on the host, ``eth0`` with *address* and a default route inside *netns*."""
         self._links.veth(name, network.bridge, INSIDE, netns, network.mtu, mac)
-        self._links.address(INSIDE, f"{endpoint.address}/{network.range.prefixlen}", netns)
+        self._links.address(INSIDE, f"{address}/{network.range.prefixlen}", netns)
         self._links.up(INSIDE, netns)
         self._links.route("default", network.gateway, netns)
         for link in (name, network.bridge):  # else the container's first packets could be lost
@@ -104,6 +100,10 @@ class Bridges:
         # lets 127.0.0.1:PORT of the host be rewritten to a container; our raw chain guards 127.0.0.0/8 instead
         self._set(f"net.ipv4.conf.{network.bridge}.route_localnet", "1")
 
+    def _listing(self) -> str:
+        text = self._firewall.listing("inet", self._table)
+        return hashlib.sha256(text.encode()).hexdigest() if text is not None else ""
+
     def _set(self, name: str, value: str) -> None:
         if self._sysctls.read(name) != value:
             self._sysctls.write(name, value)
@@ -115,7 +115,3 @@ def _index(name: str) -> int:
         return socket.if_nametoindex(name)
     except OSError:
         return 0
-
-
-def _digest(text: str | None) -> str:
-    return hashlib.sha256(text.encode()).hexdigest() if text is not None else ""

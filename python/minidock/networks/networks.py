@@ -175,7 +175,8 @@ class Networks:
             save(cell, state.with_endpoint(container_id, endpoint))
         mac = modes.requested_mac(create) or mac_of(address)
         self._mounts.pin_network(netns)
-        self._bridges.plug(link_name(self._layout.short_id, container_id, str(address)), network, endpoint, mac)
+        cable = link_name(self._layout.short_id, container_id, str(address))
+        self._bridges.plug(cable, network, netns, str(address), mac)
         interface = Interface(INSIDE, mac, f"{address}/{network.range.prefixlen}", network.gateway)
         files = container_files(create, read_host(), hostname, str(address), network.gateway)
         # no IPv6 router is there: an address that leads nowhere would only make programs wait
