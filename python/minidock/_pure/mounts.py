@@ -14,6 +14,7 @@ from minidock._pure.steps.mounts import RDONLY, attach_at, bind, new_overlay
 from minidock.errors import InvalidArgument, StepFailed
 
 _NOTHING_THERE = (errno.EINVAL, errno.ENOENT)
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 class PureMounts:
@@ -66,12 +67,9 @@ class PureMounts:
             return mount
 
     def read_file(self, root: int, path: str, limit: int) -> bytes | None:
-        try:
-            seen = syscalls.openat2(root, path, syscalls.O_PATH)
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
-                return None
-            raise StepFailed("mount.overlay", error.errno or 0, f"read {path} of an image") from error
+        seen = _within(root, path, syscalls.O_PATH)
+        if seen is None:
+            return None
         try:
             if not stat.S_ISREG(os.fstat(seen).st_mode):
                 return None  # a fifo would make us wait, a device could do anything
@@ -82,6 +80,9 @@ class PureMounts:
         if len(data) > limit:
             raise InvalidArgument(f"{path} has more than {limit} bytes")
         return data
+
+    def open_folder(self, root: int, path: str) -> int | None:
+        return _within(root, path, os.O_RDONLY | os.O_DIRECTORY)
 
     def probe_overlay(self, folder: str) -> str:
         """Try with real layers in a scratch folder: what is not tried is not known."""
@@ -98,6 +99,16 @@ class PureMounts:
             import shutil
 
             shutil.rmtree(scratch)
+
+
+def _within(root: int, path: str, flags: int) -> int | None:
+    """Open *path* inside the tree *root*, never leaving it; ``None`` if there is no such thing."""
+    try:
+        return syscalls.openat2(root, path, flags)
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return None
+        raise StepFailed("mount.overlay", error.errno or 0, f"open {path} of an image") from error
 
 
 def _works(parts: list[str], options: list[str]) -> bool:
