@@ -46,6 +46,7 @@ TOP: Mapping[str, Entry] = {
     "images": Entry("image:LS", "List images", COMMON, _IMAGE_LS),
     "version": Entry("version:VERSION", "Show the version of minidock and of what it runs on", COMMON),
     "info": Entry("system:INFO", "Display system-wide information", COMMON, ("system info", "info")),
+    "doctor": Entry("doctor:DOCTOR", "Try what this host can do, and say how to fix what it cannot", COMMANDS),
     "gc": Entry("gc:GC", "Remove what nothing needs any more, and say why", COMMANDS),
     "history": Entry("image:HISTORY", "Show the history of an image", COMMANDS, ("image history", "history")),
     "import": Entry(
