@@ -40,32 +40,45 @@ class Log:
             return
         line = self._open_lines[stream]
         line += data
-        entries = []
+        done, texts = 0, []
         while True:
-            end = line.find(b"\n", 0, LONGEST)
-            if end < 0 and len(line) < LONGEST:
+            end = line.find(b"\n", done, done + LONGEST)
+            if end < 0 and len(line) - done < LONGEST:
                 break
-            length = end + 1 if end >= 0 else LONGEST
-            entries.append(_entry(stream, bytes(line[:length])))
-            del line[:length]
-        self._append(entries)
+            texts.append(bytes(line[done : end + 1 if end >= 0 else done + LONGEST]))
+            done += len(texts[-1])
+        del line[:done]
+        self._append(stream, texts)
 
     def close(self) -> None:
         """Write what is left of unfinished lines, and close."""
         if self._fd >= 0:
-            self._append([_entry(stream, bytes(line)) for stream, line in self._open_lines.items() if line])
+            for stream, line in self._open_lines.items():
+                self._append(stream, [bytes(line)] if line else [])
             os.close(self._fd)
             self._fd = -1
 
-    def _append(self, entries: list[bytes]) -> None:
-        for entry in entries:
-            if self._config.max_size > 0 and self._size >= self._config.max_size:
+    def _append(self, stream: str, texts: list[bytes]) -> None:
+        """Write entries, as many at once as the file still takes."""
+        now = timestamp(time.time_ns())
+        batch, most = bytearray(), self._config.max_size
+        for text in texts:
+            if 0 < most <= self._size + len(batch):
+                self._write(batch)
                 self._rotate()
-            try:
-                os.write(self._fd, entry)
-            except OSError:
-                return  # a full disk loses the log, not the container
-            self._size += len(entry)
+                batch = bytearray()
+            fields = {"log": text.decode("utf-8", "replace"), "stream": stream, "time": now}
+            batch += msgspec.json.encode(fields) + b"\n"
+        self._write(batch)
+
+    def _write(self, batch: bytearray) -> None:
+        try:
+            while batch:
+                written = os.write(self._fd, batch)
+                self._size += written
+                del batch[:written]
+        except OSError:
+            return  # a full disk loses the log, not the container
 
     def _rotate(self) -> None:
         os.close(self._fd)
@@ -80,11 +93,6 @@ class Log:
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_APPEND
         self._fd = os.open(self._config.path, flags | how, 0o640)
         self._size = os.fstat(self._fd).st_size
-
-
-def _entry(stream: str, text: bytes) -> bytes:
-    fields = {"log": text.decode("utf-8", "replace"), "stream": stream, "time": timestamp(time.time_ns())}
-    return msgspec.json.encode(fields) + b"\n"
 
 
 def timestamp(now: int) -> str:

@@ -73,7 +73,8 @@ def make(root: int, path: str, folder: bool, links: bool = True) -> int:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
                 budget -= 1
                 link = os.readlink("", dir_fd=held[-1])
-                while len(held) > (1 if link.startswith("/") else len(held) - 1):
+                os.close(held.pop())  # the link itself; and all folders, if it starts again from the root
+                while link.startswith("/") and len(held) > 1:
                     os.close(held.pop())
                 left += [part for part in reversed(link.split("/")) if part not in ("", ".")]
             elif left and not stat.S_ISDIR(mode):
