@@ -394,14 +394,8 @@ def test_out_of_memory_is_seen(container: Container) -> None:
     group = groups.plan_group("oom", memory=str(16 << 20))
     options = LaunchOptions(str(container.bundle), cgroup=group)
     teardown = (undo("cgroup.delete", dirs=groups.with_parents(group)),)
-    whole = msgspec.structs.replace(
-        shell("head -c 60000000 /dev/zero > /big; echo unreachable"),
-        mounts=(*MOUNTS, Mount("/big-folder", "tmpfs", "tmpfs", ())),
-    )
-    whole = msgspec.structs.replace(
-        whole,
-        process=msgspec.structs.replace(whole.process, args=("sh", "-c", "head -c 60000000 /dev/zero > /big-folder/x")),
-    )
+    whole = spec("sh", "-c", "head -c 60000000 /dev/zero > /big/x")
+    whole = msgspec.structs.replace(whole, mounts=(*MOUNTS, Mount("/big", "tmpfs", "tmpfs", ())))
     exited = run(container, whole, options, teardown=teardown)
     assert exited["oom"] is True
     assert exited["code"] == 137

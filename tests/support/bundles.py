@@ -50,22 +50,20 @@ def make_rootfs(folder: Path) -> None:
 
 
 def spec(*args: str, **changes: Any) -> RuntimeSpec:
-    """A specification as Docker makes them: *changes* are fields of ``process``, ``linux`` and the whole, by name."""
+    """A specification as Docker makes them: *changes* are fields of ``process`` and ``linux``, by name."""
     held = tuple(name for name in DEFAULT_CAPABILITIES if name in host_capabilities())
     process = Process(
         args=args,
         env=("PATH=/bin", "HOME=/root"),
         capabilities=Capabilities(bounding=held, effective=held, permitted=held),
     )
-    whole = RuntimeSpec(process=process, root=Root(), hostname="box", mounts=MOUNTS, linux=Linux(namespaces=NAMESPACES))
+    linux = Linux(namespaces=NAMESPACES)
     for name, value in changes.items():
         if name in Process.__struct_fields__:
-            whole = msgspec.structs.replace(whole, process=msgspec.structs.replace(whole.process, **{name: value}))
-        elif name in Linux.__struct_fields__:
-            whole = msgspec.structs.replace(whole, linux=msgspec.structs.replace(whole.linux, **{name: value}))
+            process = msgspec.structs.replace(process, **{name: value})
         else:
-            whole = msgspec.structs.replace(whole, **{name: value})
-    return whole
+            linux = msgspec.structs.replace(linux, **{name: value})
+    return RuntimeSpec(process=process, root=Root(), hostname="box", mounts=MOUNTS, linux=linux)
 
 
 class Container:
