@@ -9,7 +9,7 @@ disk       the Disk port: files written, published, removed, each a step
 metadata   the Metadata port: transactions on ``minidock.db``, whose commit is a step
 state      what runs now, in ``state.db``, which a reboot forgets
 rows       the rows of both databases as values;  schema: their SQL;  table: a table as a collection;
-           database: one SQLite file, shared by hundreds of short commands
+           database: one SQLite file, shared by hundreds of short commands;  keeper: and closed without work
 blobs      content by digest, and how it comes in
 snapshots  layers, each applied once and shared, and containers' writable folders
 leases     what must not be collected yet

@@ -125,18 +125,22 @@ class Blobs:
         :param size: the size in bytes, ``None`` if it is not known.
         """
         lease.keep_blob(digest)
-        if self.has(digest):
+        if self._is_whole(digest, size):
             return None
         if self._dry is not None:
             return Ingest(digest, size, -1, "", self._layout.blob(digest), self._disk, self._dry)
         part = f"{self._layout.ingest}/{digest.hex}.part"
         with failing_as("store.write", part):
             fd = lock_file(part, os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX)
-        if self.has(digest):  # it came while we waited
+        if self._is_whole(digest, size):  # it came while we waited
             os.unlink(part)
             os.close(fd)
             return None
         return Ingest(digest, size, fd, part, self._layout.blob(digest), self._disk, {})
+
+    def _is_whole(self, digest: Digest, size: int | None) -> bool:
+        """Whether it is there with this size: a file that was cut off is replaced by a new one."""
+        return self.has(digest) and size in (None, self.size(digest))
 
 
 class Ingest:

@@ -3,12 +3,9 @@
 *Write-ahead log.* A commit appends to ``<file>-wal`` and forces that to the disk: one fdatasync(2) (``synchronous``
 FULL; OFF for what a reboot forgets). Readers never wait. Every 256 pages a commit also moves the log into the file.
 
-*No work at the end.* When the last connection to a file closes, SQLite wants to move the log and remove it: four more
-syncs at the end of every command. It asks for an exclusive lock on the file's "shared" bytes first, and skips that work
-if somebody holds them; so we do: an open-file-description lock (fcntl(2), F_OFD_SETLK), which stays until the process
-ends. ``strace -c -e fsync,fdatasync`` of one committing command: 2 syncs with it (the log, and its folder because the
-log was opened for creation), 6 without. The log is therefore always there, and a file without its log has lost commits:
-that is detected (:meth:`Database._missing_log`), unless its ``-shm`` is gone too, as after a copy of the file alone.
+*No work at the end.* Closing the last connection moves no log (:mod:`.keeper`). The log is therefore always there, and
+a file without its log has lost commits: that is detected (:meth:`Database._missing_log`), unless its ``-shm`` is gone
+too, as after a copy of the file alone.
 
 *Writers queue.* SQLite waits for another writer by sleeping and looking again, up to 100 ms at a time, and whoever is
 unlucky fails with "database is locked". Here a writer first takes a flock(2), whose waiters the kernel wakes in turn.
@@ -20,9 +17,7 @@ thread until it ends; a failed commit is rolled back; an SQLite error becomes on
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import struct
 import time
 from _thread import RLock, get_ident
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +25,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from minidock.errors import Conflict, MinidockError, StepFailed, StoreDamaged, SystemFault, Unavailable
+from minidock.store import keeper
 from minidock.store.locks import Lock
 
 if TYPE_CHECKING:
@@ -39,13 +35,6 @@ T = TypeVar("T")
 
 #: How long a busy database is waited for, in seconds. Only a foreign program can make it busy for longer than a moment.
 PATIENCE = 60.0
-
-#: SQLite's lock bytes "shared" (https://www.sqlite.org/fileformat.html, "The Lock-Byte Page").
-_SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
-
-#: Files whose log this process keeps, by device and inode: descriptors that stay open until it ends, because closing
-#: any descriptor of a file drops all POSIX locks of the process on it (fcntl(2)), SQLite's too.
-_kept: dict[tuple[int, int], int] = {}
 
 
 class Database:
@@ -67,6 +56,7 @@ class Database:
         self._turn: Lock | None = None
         self._owner = 0
         self._read_only = False
+        self._file: keeper.File | None = None
 
     @classmethod
     def in_memory(cls, migrations: Sequence[str], source: str | None = None) -> Database:
@@ -144,6 +134,7 @@ class Database:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+                self._let_go()
 
     def checkpoint(self) -> None:
         """Move the whole log into the file: the work that no command does at its end."""
@@ -164,14 +155,23 @@ class Database:
         return self._connection or self._open()
 
     def _open(self, create: bool = True) -> sqlite3.Connection:
-        connection = self._connect()
         try:
-            self._settle(connection, create)
+            connection = self._connect()
+            try:
+                self._settle(connection, create)
+            except BaseException:
+                connection.close()
+                raise
         except BaseException:
-            connection.close()
+            self._let_go()
             raise
         self._connection = connection
         return connection
+
+    def _let_go(self) -> None:
+        file, self._file = self._file, None
+        if file:
+            keeper.let_go(file)
 
     def _settle(self, connection: sqlite3.Connection, create: bool) -> None:
         """Check the schema, make or migrate it, and see to the log."""
@@ -183,8 +183,8 @@ class Database:
             )
         if create and (version < len(self._migrations) or mode not in ("wal", "memory")):
             self._prepare(connection)
-        if self.path != ":memory:":
-            _keep_log(self.path)
+        if self._file:
+            keeper.keep_log(self._file)
 
     def _connect(self) -> sqlite3.Connection:
         import sqlite3
@@ -194,8 +194,11 @@ class Database:
                 f"{self.path}-wal is missing: the newest changes are lost",
                 "restore that file, or run `minidock system check --repair` to go on with what is left",
             )
-        if self.path != ":memory:" and not os.path.exists(self.path):
-            self._make_private()
+        if self.path != ":memory:":
+            try:
+                self._file = keeper.hold(self.path)
+            except OSError as error:
+                raise StepFailed("store.commit", error.errno or 0, self.path) from error
         with self._translated():
             connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         self._read_only = self.path != ":memory:" and not os.access(self.path, os.W_OK)
@@ -210,15 +213,6 @@ class Database:
             connection.close()
             raise
         return connection
-
-    def _make_private(self) -> None:
-        """Make the empty file, for us alone; SQLite gives the log the same mode."""
-        try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        except FileExistsError:
-            return  # another command was faster
-        except OSError as error:
-            raise StepFailed("store.commit", error.errno or 0, self.path) from error
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Create or migrate the tables, then switch to the write-ahead log: in this order, so that the file itself
@@ -260,18 +254,6 @@ class Database:
 
 def _value(connection: sqlite3.Connection, pragma: str) -> Any:
     return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
-
-
-def _keep_log(path: str) -> None:
-    """Hold SQLite's "shared" bytes of the file until this process ends."""
-    info = os.stat(path)
-    if (info.st_dev, info.st_ino) in _kept:
-        return
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    # struct flock: type, whence, start, length, pid (0 for this kind of lock)
-    wanted = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, _SHARED_FIRST, _SHARED_SIZE, 0)
-    _kept[info.st_dev, info.st_ino] = fd
-    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)
 
 
 def _ours(error: sqlite3.Error, path: str) -> MinidockError:

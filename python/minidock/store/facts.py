@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
+
+import msgspec
 
 from minidock.store.gc import Facts, Item
 from minidock.store.leases import holds
@@ -41,13 +43,18 @@ def gather(store: Store) -> Facts:
         journals=tuple(journals(store)),
         netns=tuple(_items(f"{layout.run}/netns")),
         run_folders=tuple(_items(f"{layout.run}/containers")),
-        locks=tuple(item for item in _items(store.locks.folder, is_locked) if item.name not in STANDING),
+        locks=tuple(_items(store.locks.folder, is_locked, STANDING)),
     )
 
 
 def journals(store: Store) -> Iterator[Item]:
-    """Return the journals of this root; those that are not busy have a dead writer."""
-    return _items(store.layout.journals, is_locked)
+    """Return the journals of this root; those that are not busy have a dead writer.
+
+    A journal is born as ``*.new`` and locked a moment later: until it is a minute old, it counts as locked.
+    """
+    for item in _items(store.layout.journals, is_locked):
+        unborn = item.name.endswith(".new") and item.age < 60
+        yield msgspec.structs.replace(item, busy=item.busy or unborn)
 
 
 def is_locked(path: str) -> bool:
@@ -65,13 +72,16 @@ def _second_name(root: str, path: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
-def _items(folder: str, busy: Callable[[str], bool] = lambda _: False) -> Iterator[Item]:
+def _items(folder: str, busy: Callable[[str], bool] = lambda _: False, without: Container[str] = ()) -> Iterator[Item]:
+    """Yield what is in *folder*. Looking whether a lock is held takes it for a moment: not so for *without*."""
     now = time.time()
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except FileNotFoundError:
         return  # a dry run on a root that does not exist yet
     for entry in entries:
+        if entry.name in without:
+            continue
         try:
             info = entry.stat(follow_symlinks=False)
             yield Item(entry.name, busy(entry.path), now - info.st_mtime, info.st_size)

@@ -85,8 +85,10 @@ class PreparedLayer:
     def abort(self) -> None:
         """Remove what was applied so far, and let others try. Idempotent; after a commit it does nothing."""
         self._others.pop(self.chain, None)
-        self.scratch.close()
-        self.lock.release()
+        try:
+            self.scratch.close()
+        finally:
+            self.lock.release()
 
     def committed(self) -> None:
         """It is official: let the lock go, keep the files."""

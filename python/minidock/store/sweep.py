@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from minidock.errors import MinidockError
+from minidock.errors import MinidockError, StepFailed
 from minidock.store.facts import gather, journals
 from minidock.store.gc import KINDS, PART_AGE, Decision, mark
 from minidock.store.locks import lock_file
@@ -121,8 +121,11 @@ class _Sweeper:
 
     def _move(self, path: str) -> None:
         """Take the name away now; the tree goes with the scratch folder."""
-        if os.path.lexists(path):
+        try:
             self._store.disk.publish(path, f"{self._doomed}/{os.path.basename(path)}.{os.urandom(2).hex()}", undo=False)
+        except StepFailed:
+            if os.path.lexists(path):
+                raise  # otherwise the command that removed its row has just removed it itself
 
 
 def _undo_of(store: Store, decision: Decision, undo: Undoer) -> list[MinidockError]:

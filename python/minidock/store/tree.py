@@ -84,36 +84,39 @@ def remove_tree(path: str) -> None:
 
     :raises OSError: EBUSY, with nothing removed, if something is mounted there; else what the kernel refused.
     """
-    try:
-        info = os.lstat(path)
-        if not stat.S_ISDIR(info.st_mode):
-            os.unlink(path)
+    while True:
+        try:
+            _remove_once(path)
             return
-        if below := mounts_below(path):
-            raise OSError(errno.EBUSY, "is mounted", below[0])
-        cursor = Cursor(path, force=True)
-    except FileNotFoundError:
+        except FileNotFoundError:
+            if not os.path.lexists(path):
+                return  # another command was faster, here or below: each round leaves less
+
+
+def _remove_once(path: str) -> None:
+    info = os.lstat(path)
+    if not stat.S_ISDIR(info.st_mode):
+        os.unlink(path)
         return
+    if below := mounts_below(path):
+        raise OSError(errno.EBUSY, "is mounted", below[0])
+    cursor = Cursor(path, force=True)
     try:
         todo = [_unlink_files(cursor.fd)]  # the folders of each folder on the way down that are still there
         names: list[str] = []
         while todo:
             if todo[-1]:
-                name = todo[-1].pop()
-                with suppress(FileNotFoundError):
-                    cursor.down(name)
-                    names.append(name)
-                    todo.append(_unlink_files(cursor.fd))
+                names.append(todo[-1].pop())
+                cursor.down(names[-1])
+                todo.append(_unlink_files(cursor.fd))
             else:
                 todo.pop()
                 if todo:
                     cursor.up()
-                    with suppress(FileNotFoundError):
-                        os.rmdir(names.pop(), dir_fd=cursor.fd)
+                    os.rmdir(names.pop(), dir_fd=cursor.fd)
     finally:
         cursor.close()
-    with suppress(FileNotFoundError):
-        os.rmdir(path)
+    os.rmdir(path)
 
 
 def _unlink_files(fd: int) -> list[str]:

@@ -120,6 +120,13 @@ def test_damage_is_detected_and_named(store: Store, damage: bytes) -> None:
         store.blobs.read(digest)
 
 
+def test_a_blob_that_was_cut_off_comes_in_again(store: Store) -> None:
+    digest = store.blobs.add(store.lease("test"), DATA)
+    os.truncate(store.layout.blob(digest), 5)
+    assert store.blobs.add(store.lease("again"), DATA) == digest
+    assert store.blobs.read(digest) == DATA
+
+
 def test_reading_is_limited_and_typed(store: Store) -> None:
     lease = store.lease("test")
     big = store.blobs.add(lease, b"x" * 100)

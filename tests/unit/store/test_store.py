@@ -55,6 +55,22 @@ def test_the_layout_is_found_by_option_then_environment(folder: str, monkeypatch
     assert find_layout().run == f"{folder}/run/{find_layout().short_id}"
 
 
+def test_closing_a_store_closes_its_files(folder: str) -> None:
+    def open_files() -> list[str]:
+        links = (f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd"))
+        return [os.readlink(link) for link in links if os.path.lexists(link)]
+
+    for number in range(3):
+        root = Layout(f"{folder}/{number}", f"{folder}/run{number}")
+        with open_store(root) as first, open_store(root) as second:
+            assert first.rows.images.all() == second.rows.images.all() == []
+            assert first.state.leases.all() == second.state.leases.all() == []
+            first.close()
+            with second.transaction("x"):  # its locks are still there
+                assert f"{root.root}/minidock.db" in open_files()
+    assert [path for path in open_files() if path.startswith(folder)] == []
+
+
 def test_sqlite_is_not_imported_before_a_database_is_needed(layout: Layout) -> None:
     code = """
 import sys

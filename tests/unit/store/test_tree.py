@@ -83,6 +83,30 @@ def test_a_tree_that_moves_while_it_is_walked_is_noticed(folder: str) -> None:
         cursor.close()
 
 
+def test_two_may_remove_the_same_tree(folder: str) -> None:
+    import threading
+
+    for round in range(10):
+        tree = Path(folder, f"tree{round}")
+        for number in range(50):
+            (tree / str(number % 7) / str(number)).mkdir(parents=True)
+            (tree / str(number % 7) / str(number) / "file").touch()
+        failed: list[OSError] = []
+
+        def work(tree: Path = tree, failed: list[OSError] = failed) -> None:
+            try:
+                remove_tree(str(tree))
+            except OSError as error:
+                failed.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (failed, tree.exists()) == ([], False)
+
+
 def test_sizes_count_a_hard_link_once(folder: str) -> None:
     tree = Path(folder, "tree")
     (tree / "sub").mkdir(parents=True)
