@@ -6,10 +6,11 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from tests.support.netlab import CLONE_NEWNET, Namespace
 
+from minidock._pure.mounts import PureMounts
 from minidock.api import ContainerConfig, CreateRequest, HostConfig, PortBinding
 from minidock.containers.teardown import run_undos
 from minidock.kernel.ports import Links, Mounts
@@ -24,32 +25,7 @@ from minidock.trace.recorder import Listener, Recorder, recorded
 from minidock.trace.step import Args, Step
 
 T = TypeVar("T")
-MS_BIND, MNT_DETACH = 4096, 2
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Pins:
-    """The two methods of the port Mounts that networks call."""
-
-    def pin_network(self, path: str) -> None:
-        failed: list[int] = []
-
-        def pin() -> None:
-            if _libc.unshare(CLONE_NEWNET) or _libc.mount(
-                b"/proc/thread-self/ns/net", path.encode(), None, MS_BIND, None
-            ):
-                failed.append(ctypes.get_errno())
-
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        thread = threading.Thread(target=pin)
-        thread.start()
-        thread.join()
-        assert not failed, os.strerror(failed[0])
-
-    def unpin_network(self, path: str) -> None:
-        _libc.umount2(path.encode(), MNT_DETACH)
-        if os.path.exists(path):
-            os.unlink(path)
 
 
 class Steps:
@@ -86,7 +62,7 @@ class Lab:
         self.steps = Steps()
         recorder = Recorder([self.steps, *listeners])
         self.links = recorded(links, Links, recorder)  # type: ignore[type-abstract]
-        self.mounts = recorded(cast(Mounts, _WholeMounts()), Mounts, recorder)  # type: ignore[type-abstract]
+        self.mounts = recorded(PureMounts(), Mounts, recorder)  # type: ignore[type-abstract]
         self.firewall = recorded(NftProgram(), Firewall, recorder)  # type: ignore[type-abstract]
         sysctls = recorded(ProcSysctls(), Sysctls, recorder)  # type: ignore[type-abstract]
         self.store = Store(self.layout)
@@ -158,16 +134,6 @@ class Lab:
         if errors:
             raise errors[0]
         return result[0]
-
-
-class _WholeMounts(Pins):
-    """All names of the port, for the recorder; the others are never called here."""
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        def refuse(*_: object) -> None:
-            raise AssertionError(f"networks called Mounts.{name}")
-
-        return refuse
 
 
 def request(

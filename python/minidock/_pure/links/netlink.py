@@ -17,7 +17,6 @@ namespace, makes the socket there and ends: neither the caller nor any other thr
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import socket
@@ -25,6 +24,7 @@ import struct
 import threading
 from collections.abc import Iterator
 
+from minidock._pure.syscalls import setns
 from minidock.errors import StepFailed
 
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR = 0x001, 0x004, 0x300, 0x010
@@ -32,7 +32,7 @@ NLM_F_EXCL, NLM_F_CREATE, NLM_F_ACK_TLVS = 0x200, 0x400, 0x200
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLMSGERR_ATTR_MSG = 1
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
-CLONE_NEWNET = 0x40000000
+_CLONE_NEWNET = 0x40000000
 
 #: Larger than any message the kernel sends: a dump comes in pieces of at most 32 KiB.
 _LARGEST = 64 << 10
@@ -41,7 +41,6 @@ _TRIES = 16
 
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -177,9 +176,7 @@ def _open_inside(netns: str) -> socket.socket:
         try:
             fd = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                if _libc.setns(fd, CLONE_NEWNET):
-                    code = ctypes.get_errno()
-                    raise OSError(code, os.strerror(code))
+                setns(fd, _CLONE_NEWNET)
             finally:
                 os.close(fd)
             made.append(_open())
