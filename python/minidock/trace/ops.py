@@ -188,7 +188,7 @@ OPS: dict[str, Op] = {
     "mount.readonly": Op(
         "Settings of the kernel that all containers share can be read, not changed.",
         "runtime-spec config-linux.md, Readonly Paths",
-        sh.lines("if [ -e {0} ]; then mount --bind {0} {0}; mount -o remount,bind,ro {0}; fi", "paths"),
+        sh.readonly,
     ),
     "mount.unmount": Op("The mount is taken away.", "umount(2)", sh.line("umount {target}")),
     "root.pivot": Op(

@@ -28,6 +28,7 @@ that one trusts, and says so.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -60,13 +61,34 @@ def make_script(title: str, steps: Sequence[Step]) -> str:
     """
     born = next((at for at, step in enumerate(steps) if step.op == "ns.create"), len(steps))
     host, plan = list(steps[:born]), list(steps[born:])
+    explained = _Explainer()
     lines = [*_header(title, bool(plan)), *_section("part 1: on the host"), *_cleanup(host)]
     for step in host:
-        lines += _host_step(step)
+        lines += _host_step(step, explained)
     if plan:
-        lines += _stages([step for step in plan[1:] if step.side == "inside"])
-        lines += _birth(plan[0], [step for step in plan[1:] if step.op == "ns.idmap"])
-    return "\n".join(lines) + "\n"
+        lines += _stages([step for step in plan[1:] if step.side == "inside"], explained)
+        lines += _birth(plan[0], [step for step in plan[1:] if step.op == "ns.idmap"], explained)
+    return "\n".join(_named(lines, plan)) + "\n"
+
+
+def _named(lines: Sequence[str], plan: Sequence[Step]) -> list[str]:
+    """Give the two longest words names: ``$root``, the container's tree, and ``$id``.
+
+    Only on lines without single quotes, in which a shell would not look for names.
+    """
+    root = next((step.args["root"] for step in plan if step.op == "root.pivot"), "")
+    words = {"root": root} if root == shlex.quote(root) and root.startswith("/") and len(root) > 1 else {}
+    if found := re.search(r"[0-9a-f]{64}", root):
+        words["id"] = found[0]
+    named = []
+    for line in lines:
+        for name, word in words.items():
+            if "'" not in line and not line.startswith("# minidock"):
+                line = re.sub(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])", f"${name}", line)
+        named.append(line)
+    at = named.index("work=$(mktemp -d)")
+    assignments = [f"export {name}={shlex.quote(word)}" for name, word in reversed(words.items())]
+    return [*named[:at], *assignments, *named[at:]]
 
 
 def _header(title: str, launches: bool) -> list[str]:
@@ -90,9 +112,16 @@ def _comment(text: str) -> list[str]:
     return [f"# {line}" for line in wrap(text, _WIDTH - 2)]
 
 
-def _explained(step: Step, note: str = "") -> list[str]:
-    lines = ["", *_comment(f"{step.op}: {describe(step.op).why}")]
-    return lines + (_comment(f"({note})") if note else [])
+class _Explainer:
+    """Comments above commands; why a step is made stands only above the first of its kind."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def __call__(self, step: Step, note: str = "") -> list[str]:
+        text = step.op if step.op in self._known else f"{step.op}: {describe(step.op).why}"
+        self._known.add(step.op)
+        return ["", *_comment(text), *(_comment(f"({note})") if note else [])]
 
 
 def _cleanup(host: Sequence[Step]) -> list[str]:
@@ -119,14 +148,14 @@ def _comment_in(text: str) -> list[str]:
     return [f"    # {text}"]
 
 
-def _host_step(step: Step) -> list[str]:
+def _host_step(step: Step, explained: _Explainer) -> list[str]:
     command = describe(step.op).shell(step.args)
     if command is None:
-        return _explained(step, "no command does this; the script does not need it")
-    return [*_explained(step), *command.split("\n")]
+        return explained(step, "no command does this; the script does not need it")
+    return [*explained(step), *command.split("\n")]
 
 
-def _birth(step: Step, idmaps: Sequence[Step]) -> list[str]:
+def _birth(step: Step, idmaps: Sequence[Step], explained: _Explainer) -> list[str]:
     """The command that starts part 2 in new namespaces."""
     words = [describe(step.op).shell(step.args) or "unshare", "--kill-child", "--propagation unchanged"]
     if "pid" not in step.args["namespaces"]:
@@ -134,7 +163,7 @@ def _birth(step: Step, idmaps: Sequence[Step]) -> list[str]:
     for idmap in idmaps:
         words += _idmap(idmap.args)
     command = " ".join([*words, 'bash "$work/inside1" "$work"'])
-    lines = [*_explained(step), *(line for idmap in idmaps for line in _explained(idmap))]
+    lines = [*explained(step), *(line for idmap in idmaps for line in explained(idmap))]
     if step.args.get("cgroup"):
         lines += _comment("(the engine lets the process be born in its control group; a shell moves there first)")
         procs = shlex.quote(step.args["cgroup"] + "/cgroup.procs")
@@ -157,7 +186,7 @@ def _idmap(args: Args) -> list[str]:
     return [*words, "--setuid=0", "--setgid=0"]
 
 
-def _stages(steps: Sequence[Step]) -> list[str]:
+def _stages(steps: Sequence[Step], explained: _Explainer) -> list[str]:
     """Part 2, as files that part 1 writes: a new one wherever a new shell is needed."""
     lines = _section("part 2: inside the new process")
     number, stage = 1, _stage_start()
@@ -165,14 +194,14 @@ def _stages(steps: Sequence[Step]) -> list[str]:
         if step.op in _NEW_SHELL:
             number += 1
             command = (describe(step.op).shell(step.args) or "").replace("--network=", "--net=")
-            stage += [*_explained(step, "in a second shell"), f'exec {command} bash "$work/inside{number}" "$work"']
+            stage += [*explained(step, "in a second shell"), f'exec {command} bash "$work/inside{number}" "$work"']
             lines += _file(number - 1, stage)
             stage = _stage_start()
         else:
-            stage += _inside_step(step)
+            stage += _inside_step(step, explained)
     process = ProcessSteps(steps)
     root = next((step.args["root"] for step in steps if step.op == "root.pivot"), "/")
-    stage += process.script(root, _explained)
+    stage += process.script(root, explained)
     return [*lines, *_file(number, stage)]
 
 
@@ -181,7 +210,10 @@ def _stage_start() -> list[str]:
 
 
 def _file(number: int, lines: Sequence[str]) -> list[str]:
-    return ["", f"cat > \"$work/inside{number}\" <<'INSIDE'", *lines, "INSIDE"]
+    end = "INSIDE"
+    while any(end in line.split("\n") for line in lines):  # an argument of the program may hold any line
+        end += "_"
+    return ["", f"cat > \"$work/inside{number}\" <<'{end}'", *lines, end]
 
 
 def _reordered(steps: Sequence[Step]) -> list[Step]:
@@ -205,13 +237,13 @@ def _below(step: Step, root: str) -> Step:
     return msgspec.structs.replace(step, args=args)
 
 
-def _inside_step(step: Step) -> list[str]:
+def _inside_step(step: Step, explained: _Explainer) -> list[str]:
     if step.op in ("process.session", "dev.console"):
-        return _explained(step, "not done here: the script keeps your own session and terminal")
+        return explained(step, "not done here: the script keeps your own session and terminal")
     if step.op == "process.cwd":
         folder = shlex.quote(step.args["cwd"])
-        return [*_explained(step, "here it is only made"), f"[ -d {folder} ] || mkdir -p {folder}"]
+        return [*explained(step, "here it is only made"), f"[ -d {folder} ] || mkdir -p {folder}"]
     command = describe(step.op).shell(step.args)
     if command is None:
-        return _explained(step, "no command does this")
-    return [*_explained(step), *command.split("\n")]
+        return explained(step, "no command does this")
+    return [*explained(step), *command.split("\n")]

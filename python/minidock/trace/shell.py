@@ -104,11 +104,23 @@ def _with(words: list[str] | None) -> str:
 
 def mask(a: Args) -> str:
     """A folder is covered by an empty one, a file by /dev/null; what is not there needs nothing."""
-    return "\n".join(
-        f"if [ -d {quoted(path)} ]; then mount -t tmpfs -o ro,size=4k tmpfs {quoted(path)};"
-        f" elif [ -e {quoted(path)} ]; then mount --bind /dev/null {quoted(path)}; fi"
-        for path in a["paths"]
+    return _for_each(
+        a["paths"],
+        'if [ -d "$path" ]; then mount -t tmpfs -o ro,size=4k tmpfs "$path"',
+        'elif [ -e "$path" ]; then mount --bind /dev/null "$path"; fi',
     )
+
+
+def readonly(a: Args) -> str:
+    """Each path that is there becomes a mount of its own, which takes no changes."""
+    return _for_each(
+        a["paths"], 'if [ -e "$path" ]; then mount --bind "$path" "$path"; mount -o remount,bind,ro "$path"; fi'
+    )
+
+
+def _for_each(paths: list[str], *body: str) -> str:
+    words = " ".join(quoted(path) for path in paths)
+    return "\n".join([f"for path in {words}; do", *(f"    {command}" for command in body), "done"])
 
 
 # --- devices ---

@@ -17,7 +17,8 @@ def short_args(args: Args, room: int) -> str:
             continue
         word = f"{name}={_short(value)}"
         if text and len(text) + 1 + len(word) > room - 2:
-            return f"{text} …"
+            text += " …"
+            break
         text += f" {word}" if text else word
     return text if len(text) <= room else text[: max(room - 1, 0)] + "…"
 
