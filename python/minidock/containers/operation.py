@@ -7,7 +7,7 @@
         commit                       a row: from here on nobody takes it back
 
 If the block raises, what it did is undone, the last step first. If the process dies, the journal stays behind without
-a lock, and the next engine that opens the root finds it (:func:`minidock.store.sweep.recover`): it asks whether the
+a lock, and the next engine that opens the root finds it (:func:`minidock.store.recovery.recover`): it asks whether the
 operation had committed, and undoes it if not. A *removal* is the other way round: once its row is gone, the journal
 says what is still to go.
 """

@@ -78,7 +78,7 @@ class Engine:
 
     def reconcile(self) -> list[MinidockError]:
         """Take back what dead commands began, settle what has ended, remove what was to be removed (``--rm``)."""
-        from minidock.store.sweep import recover
+        from minidock.store.recovery import recover
 
         undone: list[str] = []
 

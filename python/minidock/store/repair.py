@@ -17,9 +17,10 @@ import msgspec
 from minidock.errors import MinidockError
 from minidock.store.check import Finding, check
 from minidock.store.facts import gather
+from minidock.store.recovery import Undoer
 from minidock.store.rows import BROKEN, VolumeRow
 from minidock.store.store import Store
-from minidock.store.sweep import Undoer, collect
+from minidock.store.sweep import collect
 
 
 def repair(store: Store, findings: Iterable[Finding], undo: Undoer) -> list[MinidockError]:

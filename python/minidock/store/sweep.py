@@ -9,22 +9,16 @@ and undoes things outside the store too.
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from minidock.errors import MinidockError, StepFailed
-from minidock.store.facts import gather, journals
+from minidock.store.facts import gather
 from minidock.store.gc import KINDS, PART_AGE, Decision, mark
-from minidock.store.locks import lock_file
+from minidock.store.recovery import Undoer, undo_journal, undo_list
 from minidock.store.store import Store
-from minidock.trace.journal import undo_lines
-from minidock.trace.step import Args
-
-#: Carries out one undo step, ``(op, args)``. The engine makes it from its recorded ports.
-Undoer = Callable[[str, Args], None]
 
 
 class Swept(msgspec.Struct, frozen=True):
@@ -65,11 +59,6 @@ def collect(store: Store, undo: Undoer, part_age: float = PART_AGE) -> Swept:
                     failed.append((decision, error))
     journals_done = [each for each in undone if each.kind == "journal" and (each.kind, each.name) not in kept]
     return Swept((*journals_done, *decisions), tuple(failed))
-
-
-def recover(store: Store, undo: Undoer) -> list[MinidockError]:
-    """Undo what dead commands have begun; return the errors. Cheap when there is nothing: one look at a folder."""
-    return [error for item in journals(store) if not item.busy for error in _undo_journal(store, item.name, undo)]
 
 
 class _Sweeper:
@@ -130,45 +119,7 @@ class _Sweeper:
 
 def _undo_of(store: Store, decision: Decision, undo: Undoer) -> list[MinidockError]:
     if decision.kind == "journal":
-        return _undo_journal(store, decision.name, undo)
+        return undo_journal(store, decision.name, undo)
     folder = store.layout.container(decision.name)
     lists = (f"{folder}/started.jsonl", f"{folder}/created.jsonl")
-    return [error for path in lists for error in _undo_list(path, undo)]
-
-
-def _undo_journal(store: Store, name: str, undo: Undoer) -> list[MinidockError]:
-    """Undo a dead journal and remove it; it stays if a step fails. Two recoveries never run the same one."""
-    path = f"{store.layout.journals}/{name}"
-    try:
-        fd = lock_file(path, os.O_RDWR, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, FileNotFoundError):
-        return []  # somebody else is at it, or was
-    try:
-        errors = _undo_list(path, undo) if is_unfinished(store, name) else []
-        if not errors:
-            store.disk.remove(path)
-    finally:
-        os.close(fd)
-    return errors
-
-
-def is_unfinished(store: Store, journal: str) -> bool:
-    """Say whether the steps of a dead operation must be undone: its row tells whether it had reached its commit point.
-
-    Journals are named ``<kind>-<container id>.journal``. A creation is finished when the container has its row, a start
-    when it is among what runs. A removal is the other way round: once the row is gone, its journal says what is left.
-    """
-    kind, _, id = journal.removesuffix(".journal").partition("-")
-    if kind == "start":
-        return store.state.running.get(id) is None
-    return store.rows.containers.get(id) is None
-
-
-def _undo_list(path: str, undo: Undoer) -> list[MinidockError]:
-    errors: list[MinidockError] = []
-    for step in undo_lines(path):
-        try:
-            undo(step.op, step.args)
-        except MinidockError as error:
-            errors.append(error)
-    return errors
+    return [error for path in lists for error in undo_list(path, undo)]

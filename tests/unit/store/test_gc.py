@@ -28,6 +28,7 @@ from minidock.store.check import check
 from minidock.store.gc import KINDS, PART_AGE, Decision, Facts, Item, mark
 from minidock.store.layout import Layout
 from minidock.store.leases import Lease
+from minidock.store.recovery import recover
 from minidock.store.rows import (
     BlobRef,
     ContainerRow,
@@ -40,7 +41,7 @@ from minidock.store.rows import (
 )
 from minidock.store.snapshots import layer_key
 from minidock.store.store import Store
-from minidock.store.sweep import collect, decide, recover
+from minidock.store.sweep import collect, decide
 from minidock.trace.journal import Journal
 from minidock.trace.recorder import Recorder
 from minidock.trace.step import Args
@@ -209,6 +210,39 @@ def test_a_dead_journal_is_undone_backwards_and_a_live_one_left_alone(store: Sto
     assert undone == [("ns.unpin", {"path": "/two"}), ("store.remove", {"path": "/one"})]
     assert os.listdir(store.layout.journals) == ["live.journal"]
     live.close()
+
+
+def dead_journal(store: Store, name: str) -> None:
+    journal = Journal(f"{store.layout.journals}/{name}.journal")
+    Recorder([journal]).call("store.folder", {"path": name}, lambda: None)
+    os.close(journal._fd)
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "running", "undone"),
+    [
+        ("create", False, False, True),
+        ("create", True, False, False),
+        ("start", True, False, True),
+        ("start", True, True, False),
+        ("remove", False, False, True),
+        ("remove", True, False, False),
+        ("other", True, True, True),
+    ],
+)
+def test_a_dead_operation_is_undone_unless_it_had_committed(
+    store: Store, kind: str, row: bool, running: bool, undone: bool
+) -> None:
+    with store.transaction("x") as rows, store.state.transaction() as state:
+        if row:
+            rows.containers.add(msgspec.structs.replace(CONTAINER, snapshot=None))
+        if running:
+            state.running.add(RunningRow(id="c1", status="running"))
+    dead_journal(store, f"{kind}-c1")
+    done: list[str] = []
+    assert recover(store, lambda op, args: done.append(args["path"])) == []
+    assert done == ([f"{kind}-c1"] if undone else [])
+    assert os.listdir(store.layout.journals) == []
 
 
 def test_a_journal_that_cannot_be_undone_stays(store: Store) -> None:
