@@ -172,9 +172,9 @@ class Placer:
             raise OSError(errno.ENOENT, "a hard link to what is not there", target)
         if target == path:
             return
-        parent = self.tree.find(parent.path, self._make)  # the walk to the source may have closed it
-        source_fd = os.dup(source.fd)  # and this one may be inside what is removed now
+        source_fd = os.dup(source.fd)  # a descriptor is good until the next walk
         try:
+            parent = self.tree.find(parent.path, self._make)
             self._clear(parent, name, path)
             os.link(target_name, name, src_dir_fd=source_fd, dst_dir_fd=parent.fd, follow_symlinks=False)
         finally:

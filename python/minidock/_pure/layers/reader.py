@@ -118,6 +118,7 @@ class Reader:
         stored = _stored_size(header, pax)
         if kind != "file" and stored:
             raise InvalidArchive(f"{name[:200]!r} is no file and has data")
+        self._tar.expect(stored)
         if header.flag == b"S":
             if header.dialect != "gnu":
                 raise InvalidArchive("a sparse header is not GNU's")

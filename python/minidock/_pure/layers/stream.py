@@ -88,7 +88,7 @@ def _frames(read: Read) -> Iterator[bytes]:
 
     decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
     data = read()
-    while data:
+    while True:  # like gzip, a stream has one frame at least
         frame = decompressor.decompressobj()
         while not frame.eof:
             data = data or read()
@@ -102,6 +102,8 @@ def _frames(read: Read) -> Iterator[bytes]:
             if out:
                 yield out
         data = frame.unused_data + data or read()
+        if not data:
+            return
 
 
 class Blob:
@@ -161,10 +163,14 @@ class Tar:
                 return False
             self._hash.update(chunk)
             self.size += len(chunk)
-            if self.size > self._most:
-                raise InvalidArchive(f"the archive is larger than {self._most} bytes, the limit for its blob's size")
             self._rest = memoryview(chunk)
+            self.expect(0)
         return True
+
+    def expect(self, size: int) -> None:
+        """Refuse an entry that is larger than all that may follow, before anything of it is written."""
+        if max(self.size, self.offset + size) > self._most:
+            raise InvalidArchive(f"the archive is larger than {self._most} bytes, the limit for its blob's size")
 
     def piece(self, most: int) -> memoryview:
         """Return between 1 and *most* bytes.

@@ -42,8 +42,10 @@ class Tree:
         self._entered = entered
         self._root = Place(os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), b"")
         self._open: dict[bytes, int] = {}
+        self._looked: list[int] = []
 
     def close(self) -> None:
+        self._close_looked()
         self._close_all()
         os.close(self._root.fd)
 
@@ -51,6 +53,10 @@ class Tree:
         for fd in self._open.values():
             os.close(fd)
         self._open.clear()
+
+    def _close_looked(self) -> None:
+        while self._looked:
+            os.close(self._looked.pop())
 
     def is_open(self, path: bytes) -> bool:
         return path in self._open
@@ -67,6 +73,7 @@ class Tree:
         :param links: whether links are followed at all.
         :raises OSError: there is no such folder; ELOOP, ENAMETOOLONG as in the kernel.
         """
+        self._close_looked()
         if not path:
             return self._root
         if path in self._open:
@@ -115,8 +122,10 @@ class Tree:
                 if make is None or not make(here, name, path):
                     raise
                 continue
-            self._open[path] = fd
-            if make is not None:
+            if make is None:
+                self._looked.append(fd)
+            else:  # what stays open is not told again, so it must be known that this archive works there
+                self._open[path] = fd
                 self._entered(path)
             return Place(fd, path)
 

@@ -60,12 +60,21 @@ pub struct Feed<'a> {
     chunk: Option<Arc<Chunk>>,
     position: usize,
     offset: u64,
+    most: u64,
 }
 
 impl<'a> Feed<'a> {
-    /// Starts at the beginning of the tar.
-    pub fn new(next: Next<'a>) -> Self {
-        Self { next, chunk: None, position: 0, offset: 0 }
+    /// Starts at the beginning of the tar, which may have `most` bytes.
+    pub fn new(next: Next<'a>, most: u64) -> Self {
+        Self { next, chunk: None, position: 0, offset: 0, most }
+    }
+
+    /// Refuses an entry that is larger than all that may follow, before anything of it is written.
+    pub fn expect(&self, size: u64) -> Result<()> {
+        match self.offset.checked_add(size) {
+            Some(end) if end <= self.most => Ok(()),
+            _ => too_large(self.most),
+        }
     }
 
     /// Returns how many bytes were consumed so far.
@@ -138,12 +147,17 @@ impl<'a> Feed<'a> {
     }
 }
 
+/// What an archive that exceeds its budget gets.
+pub fn too_large<T>(most: u64) -> Result<T> {
+    invalid(format!("the archive is larger than {most} bytes, the limit for a blob of this size"))
+}
+
 #[cfg(test)]
 pub fn feed_of(data: &[u8], chunk_size: usize) -> Feed<'static> {
     let mut chunks: Vec<Arc<Chunk>> =
         data.chunks(chunk_size.max(1)).map(|part| Arc::new(Chunk::new(part.to_vec(), part.len(), None))).collect();
     chunks.reverse();
-    Feed::new(Box::new(move || Ok(chunks.pop())))
+    Feed::new(Box::new(move || Ok(chunks.pop())), u64::MAX)
 }
 
 #[cfg(test)]

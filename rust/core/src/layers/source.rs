@@ -11,8 +11,8 @@ use std::thread;
 use super::budget::Limits;
 use super::codec::{Compression, broken, decoder};
 use super::digest::{Hasher, Sha256Sum};
-use super::error::{Error, Result, While, invalid};
-use super::feed::{Chunk, Feed};
+use super::error::{Error, Result, While};
+use super::feed::{Chunk, Feed, too_large};
 
 const CHUNK: usize = 1 << 20;
 /// How many chunks exist at once: this bounds the memory of a pass.
@@ -60,7 +60,7 @@ pub fn with_tar<T>(
             }
         });
         let hasher = scope.spawn(move || hash_all(&to_hash));
-        let mut feed = Feed::new(Box::new(move || chunks.recv().ok().transpose()));
+        let mut feed = Feed::new(Box::new(move || chunks.recv().ok().transpose()), most);
         let consumed = consume(&mut feed).and_then(|value| feed.drain().map(|()| value));
         drop(feed); // the reader stops at its next chunk
         let ended = reader.join().unwrap_or(None);
@@ -101,7 +101,7 @@ fn read_all(
         }
         total += len as u64;
         if total > most {
-            return invalid(format!("the archive is larger than {most} bytes, the limit for a blob of this size"));
+            return too_large(most);
         }
         let chunk = Arc::new(Chunk::new(memory, len, Some(home.clone())));
         if to_hasher.send(chunk.clone()).is_err() || to_parser.send(Ok(chunk)).is_err() {

@@ -133,7 +133,7 @@ impl<'f, 'a> Reader<'f, 'a> {
         if kind != Kind::File && stored != 0 {
             return invalid(format!("{} is no file and has data", shown(&name)));
         }
-        let before = self.feed.offset();
+        self.feed.expect(stored)?;
         let sparse = match header.flag() {
             b'S' if header.dialect != Dialect::Gnu => return invalid("a sparse header is not GNU's"),
             b'S' => Some(sparse::old_gnu(header, self.feed)?),
@@ -145,7 +145,6 @@ impl<'f, 'a> Reader<'f, 'a> {
         }
         let map_size = sparse.as_ref().map_or(0, |sparse| sparse.map_size);
         (self.left, self.padding) = (stored - map_size, padding(stored));
-        debug_assert!(self.feed.offset() >= before + map_size);
         let is_device = matches!(kind, Kind::Char | Kind::Block);
         let device = if is_device { header.device()? } else { (0, 0) };
         Ok(Entry {

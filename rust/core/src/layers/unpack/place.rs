@@ -53,8 +53,9 @@ impl Guide for Ground<'_> {
         }
     }
 
-    fn entered(&mut self, path: &[u8]) {
+    fn entered(&mut self, path: &[u8]) -> bool {
         self.seen.put(path, seen::Kind::Folder);
+        true
     }
 
     fn make(&mut self, parent: &Place, name: &[u8], path: &[u8]) -> Result<()> {
@@ -71,6 +72,27 @@ impl Guide for Ground<'_> {
         self.make(parent, name, path)?;
         make_opaque(self.whiteouts, parent, name)?;
         Ok(true)
+    }
+}
+
+/// A guide that waits for the writers where it must, and makes nothing.
+pub struct LookOnly<'g, 'w>(pub &'g mut Ground<'w>);
+
+impl Guide for LookOnly<'_, '_> {
+    fn before(&mut self, path: &[u8]) -> Result<()> {
+        self.0.before(path)
+    }
+
+    fn entered(&mut self, _path: &[u8]) -> bool {
+        false
+    }
+
+    fn make(&mut self, parent: &Place, name: &[u8], path: &[u8]) -> Result<()> {
+        Lookup.make(parent, name, path)
+    }
+
+    fn in_the_way(&mut self, parent: &Place, name: &[u8], path: &[u8]) -> Result<bool> {
+        Lookup.in_the_way(parent, name, path)
     }
 }
 

@@ -48,15 +48,16 @@ pub struct Place {
 pub trait Guide {
     /// A folder that was not open yet is about to be looked up at this real path.
     fn before(&mut self, path: &[u8]) -> Result<()>;
-    /// The folder at this real path was opened.
-    fn entered(&mut self, path: &[u8]);
+    /// The folder at this real path was opened; whether it may stay open. One that stays open is not told again, so it
+    /// must be known by then that this archive works in it.
+    fn entered(&mut self, path: &[u8]) -> bool;
     /// There is none: make it.
     fn make(&mut self, parent: &Place, name: &[u8], path: &[u8]) -> Result<()>;
     /// Something else than a folder or a link is there; whether the folder was made in its place.
     fn in_the_way(&mut self, parent: &Place, name: &[u8], path: &[u8]) -> Result<bool>;
 }
 
-/// A guide that makes nothing.
+/// A guide that makes nothing, for when the writers are idle.
 pub struct Lookup;
 
 impl Guide for Lookup {
@@ -64,7 +65,30 @@ impl Guide for Lookup {
         Ok(())
     }
 
-    fn entered(&mut self, _path: &[u8]) {}
+    fn entered(&mut self, _path: &[u8]) -> bool {
+        false
+    }
+
+    fn make(&mut self, _parent: &Place, _name: &[u8], path: &[u8]) -> Result<()> {
+        refused(Errno::NOENT, path)
+    }
+
+    fn in_the_way(&mut self, _parent: &Place, _name: &[u8], _path: &[u8]) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+/// The same, when nothing will be put anywhere any more: folders may stay open.
+struct AtTheEnd;
+
+impl Guide for AtTheEnd {
+    fn before(&mut self, _path: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn entered(&mut self, _path: &[u8]) -> bool {
+        true
+    }
 
     fn make(&mut self, _parent: &Place, _name: &[u8], path: &[u8]) -> Result<()> {
         refused(Errno::NOENT, path)
@@ -110,7 +134,7 @@ impl Tree {
             None => self.walk(path, guide)?,
         };
         // A path that crosses a link is walked each time: the link may be another one by then.
-        self.last = (place.path == path).then(|| place.clone());
+        self.last = self.open.contains_key(path).then(|| place.clone());
         Ok(place)
     }
 
@@ -119,7 +143,7 @@ impl Tree {
         self.make_room();
         let mut here = self.root.clone();
         for part in parts_backwards(path).iter().rev() {
-            match self.step(&here, part, &mut Lookup) {
+            match self.step(&here, part, &mut AtTheEnd) {
                 Ok(Step::Into(place)) => here = place,
                 Ok(Step::Link(_)) => return Ok(None),
                 Err(error) if is_absent(&error) => return Ok(None),
@@ -139,6 +163,7 @@ impl Tree {
     fn make_room(&mut self) {
         if self.open.len() >= MAX_OPEN {
             self.open.clear();
+            self.last = None;
         }
     }
 
@@ -185,8 +210,12 @@ impl Tree {
         loop {
             match sys::openat(&here.folder.fd, name, FOLDER, Mode::empty()) {
                 Ok(fd) => {
-                    guide.entered(&path);
-                    return Ok(Step::Into(self.keep(fd, has_heirs, path)));
+                    let stays = guide.entered(&path);
+                    let folder = self.opened(fd, has_heirs, &path);
+                    if stays {
+                        self.open.insert(path.clone(), folder.clone());
+                    }
+                    return Ok(Step::Into(Place { folder, path }));
                 }
                 Err(Errno::NOENT) => guide.make(here, name, &path)?,
                 Err(Errno::NOTDIR | Errno::LOOP) => match sys::readlinkat(&here.folder.fd, name, Vec::new()) {
@@ -204,14 +233,14 @@ impl Tree {
     pub fn enter(&mut self, here: &Place, name: &[u8], path: Vec<u8>) -> Result<Place> {
         let fd = sys::openat(&here.folder.fd, name, FOLDER, Mode::empty()).during("open", &path)?;
         let careful = here.folder.careful;
-        Ok(self.keep(fd, |fd| careful && has_heirs(fd), path))
+        let folder = self.opened(fd, |fd| careful && has_heirs(fd), &path);
+        self.open.insert(path.clone(), folder.clone());
+        Ok(Place { folder, path })
     }
 
-    fn keep(&mut self, fd: OwnedFd, careful: impl Fn(&OwnedFd) -> bool, path: Vec<u8>) -> Place {
+    fn opened(&self, fd: OwnedFd, careful: impl Fn(&OwnedFd) -> bool, path: &[u8]) -> Arc<Folder> {
         let shard = path.iter().fold(7_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
-        let folder = Arc::new(Folder { careful: careful(&fd), fd, shard: shard % self.shards });
-        self.open.insert(path.clone(), folder.clone());
-        Place { folder, path }
+        Arc::new(Folder { careful: careful(&fd), fd, shard: shard % self.shards })
     }
 
     /// Forgets a folder that is about to be removed, and all below it.

@@ -10,17 +10,17 @@ use std::os::fd::AsFd;
 use super::super::error::{Error, Result, While};
 use super::super::names;
 use super::Whiteouts;
-use super::place::Placer;
+use super::place::{LookOnly, Placer};
 use super::remove::{FOLDER, names_in, remove};
 use super::seen::Kind;
-use super::tree::{Lookup, Place, is_absent, join};
+use super::tree::{Place, is_absent, join};
 
 impl Placer<'_> {
     /// Hides or deletes the name at `path`.
     pub fn whiteout(&mut self, path: &[u8]) -> Result<()> {
         let (folder, name) = names::split(path);
         if self.ground.whiteouts == Whiteouts::Delete {
-            return match self.tree.find(folder, &mut Lookup) {
+            return match self.tree.find(folder, &mut LookOnly(&mut self.ground)) {
                 Ok(parent) => self.delete_lower(&parent.folder.fd, name, &join(&parent.path, name)),
                 Err(error) if is_absent(&error) => Ok(()),
                 Err(error) => Err(error),
