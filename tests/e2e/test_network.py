@@ -27,6 +27,7 @@ from minidock.kernel.native.links import NativeLinks
 from minidock.kernel.ports import Links
 from minidock.networks.state import Endpoint, load, save
 from minidock.store.state import process_start
+from minidock.trace.ops import describe
 
 pytestmark = pytest.mark.root
 
@@ -281,8 +282,8 @@ def test_every_step_of_both_twins_is_the_same(lan: Namespace, host: Namespace, f
     assert [op for op, _, _ in taken[0]] == [
         "link.bridge",
         "link.address",
-        "sysctl.host",
-        "sysctl.host",
+        "sysctl.link",
+        "sysctl.link",
         "sysctl.host",
         "nft.apply",
         "nft.apply",
@@ -292,6 +293,36 @@ def test_every_step_of_both_twins_is_the_same(lan: Namespace, host: Namespace, f
         "link.up",
         "link.route",
     ]
+
+
+def test_the_commands_that_explain_the_steps_do_the_same(host: Namespace, lab: Lab) -> None:
+    """What ``--explain`` and ``--as-shell`` print is run in a fresh namespace: the same links, routes and rules."""
+
+    def facts(space: Namespace) -> list[object]:
+        inside = f"nsenter --net={lab.layout.netns(A)} "
+        seen: list[object] = [space.shell("nft list ruleset"), space.shell("cat /proc/sys/net/ipv4/ip_forward")]
+        for prefix in ("", inside):
+            eventually(lambda prefix=prefix: "tentative" not in space.shell(f"{prefix}ip -6 address"))  # type: ignore[misc]
+            links = json.loads(space.shell(f"{prefix}ip -d -j address"))
+            for link in links:
+                info = link.get("linkinfo", {})
+                seen.append((link["ifname"], link["mtu"], sorted(link["flags"]), link.get("master")))
+                seen.append((info.get("info_kind"), info.get("info_slave_data", {}).get("hairpin")))
+                if link["ifname"] in (lab.bridge, "eth0"):
+                    seen.append(link["address"])
+                    seen.append([(a["local"], a["prefixlen"]) for a in link["addr_info"] if a["family"] == "inet"])
+            seen.append(sorted(space.shell(f"{prefix}ip route").splitlines()))
+        return seen
+
+    lab.start(A, request(publish={"80/tcp": (("", "8080"),), "53/udp": (("127.0.0.1", "5353"),)}))
+    script = "\n".join(str(describe(step.op).shell(step.args)) for step in lab._undos[A])
+    done = facts(host)
+    lab.stop(A)
+    with Namespace() as fresh:
+        programs = "command -v conntrack >/dev/null || conntrack() { :; }\n"  # there is nothing to forget
+        fresh.shell(f"set -e\n{programs}{script}")
+        assert facts(fresh) == done
+        fresh.shell(f"umount {lab.layout.netns(A)} && rm {lab.layout.netns(A)}")
 
 
 def test_the_second_start_takes_only_its_own_steps(lab: Lab) -> None:

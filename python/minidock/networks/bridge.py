@@ -52,7 +52,7 @@ class Bridges:
         index = _index(network.bridge)
         known = state.verified
         if known and seen and seen == (known.namespace, known.generation) and index == known.bridge != 0:
-            self._set("net.ipv4.ip_forward", "1")
+            self._forward()
             return state
         check_forwarding(
             self._firewall.chains(),
@@ -61,7 +61,7 @@ class Bridges:
         )
         check_legacy(self._firewall.legacy(), network.bridge)
         self._make_bridge(network)
-        self._set("net.ipv4.ip_forward", "1")
+        self._forward()
         listing = self._listing()
         if known is None or known.listing != listing:
             self._firewall.apply(self._table, whole_table(self._table, list(state.networks.values()), forwards(state)))
@@ -104,9 +104,13 @@ class Bridges:
         text = self._firewall.listing("inet", self._table)
         return hashlib.sha256(text.encode()).hexdigest() if text is not None else ""
 
+    def _forward(self) -> None:
+        if self._sysctls.read("net.ipv4.ip_forward") != "1":
+            self._sysctls.write("net.ipv4.ip_forward", "1")
+
     def _set(self, name: str, value: str) -> None:
         if self._sysctls.read(name) != value:
-            self._sysctls.write(name, value)
+            self._sysctls.write_link(name, value)
 
 
 def _index(name: str) -> int:

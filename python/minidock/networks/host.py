@@ -54,7 +54,11 @@ class Sysctls(Protocol):
 
     @op("sysctl.host")
     def write(self, name: str, value: str) -> None:
-        """Set it. Raises :class:`StepFailed`, with ENOENT if the kernel does not have it."""
+        """Set it for the whole host. Raises :class:`StepFailed`, with ENOENT if the kernel does not have it."""
+
+    @op("sysctl.link")
+    def write_link(self, name: str, value: str) -> None:
+        """Set it for one link of ours, such as ``net.ipv4.conf.md1f2ebr0.route_localnet``."""
 
     def read(self, name: str) -> str | None:
         """Return the value, ``None`` if the kernel does not have it."""
@@ -112,12 +116,10 @@ class ProcSysctls:
     """The port :class:`Sysctls` by ``/proc/sys``."""
 
     def write(self, name: str, value: str) -> None:
-        try:
-            with open(_path(name), "w") as file:
-                file.write(value)
-        except OSError as error:
-            hint = f"let the host's administrator run `sysctl -w {name}={value}`"
-            raise StepFailed("sysctl.host", error.errno or errno.EIO, f"set {name} to {value}", hint) from error
+        _write("sysctl.host", name, value)
+
+    def write_link(self, name: str, value: str) -> None:
+        _write("sysctl.link", name, value)
 
     def read(self, name: str) -> str | None:
         try:
@@ -125,6 +127,15 @@ class ProcSysctls:
                 return file.read().strip()
         except FileNotFoundError:
             return None
+
+
+def _write(step: str, name: str, value: str) -> None:
+    try:
+        with open(_path(name), "w") as file:
+            file.write(value)
+    except OSError as error:
+        hint = f"let the host's administrator run `sysctl -w {name}={value}`"
+        raise StepFailed(step, error.errno or errno.EIO, f"set {name} to {value}", hint) from error
 
 
 def _path(name: str) -> str:

@@ -284,9 +284,7 @@ OPS: dict[str, Op] = {
     "link.bridge": Op(
         "A bridge is a switch inside the kernel; the containers of a network plug into it.",
         "ip-link(8), bridge",
-        lambda a: (
-            f"ip link add {sh.quoted(a['name'])} type bridge && ip link set {sh.quoted(a['name'])} mtu {a['mtu']} up"
-        ),
+        sh.bridge,
         # no undo: all containers of the network share it, and it stays when the last one goes
     ),
     "link.veth": Op(
@@ -307,7 +305,9 @@ OPS: dict[str, Op] = {
     "link.route": Op(
         "Packets for everywhere else leave by the bridge's address.",
         "ip-route(8)",
-        lambda a: sh.in_netns(a, f"ip route add {sh.quoted(a['destination'])} via {sh.quoted(a['gateway'])}"),
+        lambda a: sh.in_netns(
+            a, f"ip route add {sh.quoted(a['destination'])} via {sh.quoted(a['gateway'])} proto static"
+        ),
     ),
     "link.delete": Op(
         "The link is removed; its other end goes with it.", "ip-link(8)", sh.line("ip link delete {name}")
@@ -322,6 +322,11 @@ OPS: dict[str, Op] = {
         "UDP packets that keep coming follow the kernel's memory, not our new rules; so it forgets where they went.",
         "conntrack(8)",
         lambda a: "\n".join(f"conntrack -D -f ipv4 -p udp --orig-port-dst {port}" for port in a["ports"]),
+    ),
+    "sysctl.link": Op(
+        "A setting of the bridge alone: it has no IPv6, and what the host sends to 127.0.0.1 may go to a container.",
+        "ip-sysctl, conf/INTERFACE",
+        lambda a: f"sysctl -w {a['name']}={sh.quoted(a['value'])}",
     ),
     "sysctl.host": Op(
         "The kernel forwards packets between links only when it is told to.",

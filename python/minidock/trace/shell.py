@@ -226,5 +226,13 @@ def veth(a: Args) -> str:
     name, peer = quoted(a["name"]), quoted(a["peer"])
     return (
         f"ip link add {name} mtu {a['mtu']} type veth peer name {peer} mtu {a['mtu']}{mac} netns {quoted(a['netns'])}\n"
-        f"ip link set {name} master {quoted(a['bridge'])} up"
+        f"ip link set {name} master {quoted(a['bridge'])} up\n"
+        f"ip link set {name} type bridge_slave hairpin on"
     )
+
+
+def bridge(a: Args) -> str:
+    """A bridge with a hardware address of its own, switched on."""
+    mac = f" address {quoted(a['mac'])}" if a.get("mac") else ""
+    name = quoted(a["name"])
+    return f"ip link add {name} mtu {a['mtu']}{mac} type bridge\nip link set {name} up"

@@ -92,6 +92,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "link.delete": {"name": "v"},
     "nft.apply": {"table": "minidock-1f2e", "rules": "add table inet x", "undo": "delete table inet x"},
     "conntrack.forget": {"ports": [53], "address": "172.17.0.2"},
+    "sysctl.link": {"name": "net.ipv4.conf.md0.route_localnet", "value": "1"},
     "sysctl.host": {"name": "net.ipv4.ip_forward", "value": "1"},
 }
 
