@@ -34,7 +34,7 @@ def test_stdout_and_stderr_stay_apart(world: World) -> None:
     ("command", "code"),
     [
         (["sh", "-c", "exit 7"], 7),
-        (["sh", "-c", "kill -9 $$"], 137),
+        (["sh", "-c", "sleep 9 & kill -9 $!; wait $!"], 137),
         (["sh", "-c", "kill -TERM $$; exit 3"], 3),
         (["nosuchprogram"], 127),
         (["/nosuch/program"], 127),

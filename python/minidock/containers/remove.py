@@ -8,7 +8,7 @@ import signal
 
 from minidock.containers.operation import OperationParts, operation
 from minidock.containers.records import Container
-from minidock.containers.settle import settle
+from minidock.containers.settle import is_running, settle
 from minidock.errors import Conflict, SystemFault
 from minidock.store.rows import RunningRow
 from minidock.store.state import is_alive
@@ -24,7 +24,7 @@ def remove_container(store: Store, parts: OperationParts, container: Container, 
     :raises Conflict: it runs, in Docker's words.
     """
     row = store.state.running.get(container.id)
-    if row is not None and is_alive(row.monitor, row.monitor_start):
+    if row is not None and is_running(store, row):
         if not force:
             raise Conflict(
                 f'cannot remove container "/{container.name}": container is running: '

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 from minidock.containers.operation import OperationParts
 from minidock.containers.teardown import run_undos
@@ -32,34 +33,54 @@ def read_exit(store: Store, id: str) -> Exited | None:
         return None
 
 
-def is_running(row: RunningRow) -> bool:
-    """Say whether the container's monitor lives: it outlives the container by the teardown, and never longer."""
-    return is_alive(row.monitor, row.monitor_start)
+def is_running(store: Store, row: RunningRow) -> bool:
+    """Say whether the container's run is not over: its monitor lives, and has not written how it ended.
+
+    ``exit`` is the monitor's last word: when it is there, everything is torn down.
+    """
+    written = os.path.exists(f"{store.layout.container(row.id)}/exit")
+    return not written and is_alive(row.monitor, row.monitor_start)
 
 
 def settle(store: Store, parts: OperationParts, row: RunningRow) -> list[MinidockError]:
     """Take notice that a container has ended, if it has; return the errors of a teardown that was left to us."""
-    if is_running(row) or parts.dry:
+    if parts.dry or is_running(store, row):
         return []
-    errors: list[MinidockError] = []
     with store.locks.exclusive(f"container-{row.id}"):
         current = store.state.running.get(row.id)
-        if current is None or is_running(current):  # another engine was faster, or it was started again
+        if current is None or is_running(store, current):  # another engine was faster, or it was started again
             return []
-        folder = store.layout.container(row.id)
-        teardown = f"{folder}/started.jsonl"
-        if os.path.isdir(folder) and read_exit(store, row.id) is None:
-            errors = run_undos(list(undo_lines(teardown)), parts.undoers)
-            now = time.time_ns()
-            killed = Exited(KILLED, row.began, now, signal=9, error="the container's monitor was killed")
-            store.disk.write(f"{folder}/exit", encode(killed))
-        if os.path.lexists(teardown):
-            os.unlink(teardown)
-        with store.state.transaction() as state:
-            state.running.remove(row.id)
+        errors: list[MinidockError] = []
+        if os.path.isdir(store.layout.container(row.id)) and read_exit(store, row.id) is None:
+            errors = _tear_down(store, parts, row.id)
+            killed = Exited(KILLED, row.began, time.time_ns(), signal=9, error="the container's monitor was killed")
+            store.disk.write(f"{store.layout.container(row.id)}/exit", encode(killed))
+        _forget(store, row.id)
+    return errors
+
+
+def settle_unstarted(store: Store, parts: OperationParts, id: str) -> list[MinidockError]:
+    """Take back a start whose program could not be executed: the container is as before, and has never run."""
+    if parts.dry:
+        return []
+    with store.locks.exclusive(f"container-{id}"):
+        errors = _tear_down(store, parts, id)
+        _forget(store, id)
     return errors
 
 
 def settle_all(store: Store, parts: OperationParts) -> list[MinidockError]:
     """Settle every container that was running when the last engine looked."""
     return [error for row in store.state.running.all() for error in settle(store, parts, row)]
+
+
+def _tear_down(store: Store, parts: OperationParts, id: str) -> list[MinidockError]:
+    return run_undos(list(undo_lines(f"{store.layout.container(id)}/started.jsonl")), parts.undoers)
+
+
+def _forget(store: Store, id: str) -> None:
+    """It does not run any more: the row among what runs is the last to go."""
+    with suppress(FileNotFoundError):
+        os.unlink(f"{store.layout.container(id)}/started.jsonl")
+    with store.state.transaction() as state:
+        state.running.remove(id)

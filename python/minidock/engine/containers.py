@@ -13,7 +13,7 @@ from minidock.containers.listing import Status, check_filters, matches, status_o
 from minidock.containers.operation import OperationParts
 from minidock.containers.records import Container, from_row
 from minidock.containers.remove import remove_container
-from minidock.containers.settle import read_exit, settle
+from minidock.containers.settle import read_exit, settle, settle_unstarted
 from minidock.containers.start import Starter
 from minidock.engine.images import ImageSource
 from minidock.engine.run import run
@@ -59,9 +59,11 @@ class EngineContainers:
     def start(self, container: Container) -> Launching:
         return self._starter.start(container)
 
-    def ended(self, container: Container) -> None:
+    def ended(self, container: Container, started: bool) -> None:
         row = self._store.state.running.get(container.id)
-        if row is not None:
+        if not started:
+            settle_unstarted(self._store, self._parts, container.id)
+        elif row is not None:
             settle(self._store, self._parts, row)
         if not self._parts.dry:
             self._release(container.id)

@@ -33,8 +33,8 @@ class RunParts(Protocol):
     def start(self, container: Container) -> Launching:
         """Bring it up to the point before its program runs."""
 
-    def ended(self, container: Container) -> None:
-        """Take notice that it has ended."""
+    def ended(self, container: Container, started: bool) -> None:
+        """Take notice that it has ended, or has never *started*."""
 
     def discard(self, container: Container) -> None:
         """Remove it, with the volumes that have no name."""
@@ -51,18 +51,18 @@ def run(parts: RunParts, request: CreateRequest, options: RunOptions, streams: S
     container = creation.container
     streams.created(container.id, creation.warnings)
     exited: Exited | None = None
-    goes_on = False
+    started = False
     try:
         launching = parts.start(container)
         try:
             launching.go()  # from here on the container runs without us
-            goes_on = True
+            started = True
             exited = None if options.detach else launching.follow(streams)
         finally:
             launching.close()
     finally:
-        if exited is not None or not goes_on:
-            parts.ended(container)
+        if exited is not None or not started:
+            parts.ended(container, started)
             if request.host.auto_remove:
                 parts.discard(container)
     return Ran(container.id, exited.code if exited else 0)

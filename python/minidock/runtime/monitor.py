@@ -128,6 +128,8 @@ class Launching:
             if isinstance(report, StepReport):
                 self._recorder.reported(step_of(self._plan, report))
             elif isinstance(report, FailedReport):
+                while _receive(self._socket):  # until the monitor has undone its steps and is gone
+                    pass
                 raise self._failure(report)
             elif isinstance(report, ErrorReport):
                 raise SystemFault(f"the monitor: {report.message}")

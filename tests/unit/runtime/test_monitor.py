@@ -133,6 +133,7 @@ def test_a_program_that_cannot_be_executed(ends: tuple[socket.socket, socket.soc
     ours, theirs = ends
     up = launching(ours)
     theirs.sendall(message(b'{"is":"failed","index":1,"errno":%d,"message":"exec"}' % errno))
+    theirs.shutdown(socket.SHUT_WR)
     with pytest.raises(LaunchFailed) as failed:
         up.go()
     assert failed.value.exit_code == code
@@ -142,6 +143,7 @@ def test_a_failed_step_says_which(ends: tuple[socket.socket, socket.socket]) -> 
     ours, theirs = ends
     up = launching(ours)
     theirs.sendall(message(b'{"is":"failed","index":0,"errno":22,"message":"cannot"}'))
+    theirs.shutdown(socket.SHUT_WR)
     with pytest.raises(StepFailed, match="cannot") as failed:
         up.wait_created()
     assert (failed.value.op, failed.value.errno) == ("root.readonly", 22)
