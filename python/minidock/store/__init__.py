@@ -15,6 +15,7 @@ snapshots  layers, each applied once and shared, and containers' writable folder
 leases     what must not be collected yet
 locks      flock(2) between processes;  scratch: folders that go when their maker dies
 gc         what is garbage, decided on paper;  facts: what that depends on;  sweep: carrying it out
+sizes      how much room things take, and whose it is: ``system df``
 recovery   what dead commands have left is undone, unless they had committed
 check      ``system check``: findings;  repair: putting them right
 tree       walking, removing and measuring trees of hostile files;  copying: ``cp -a``

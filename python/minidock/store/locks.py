@@ -17,6 +17,8 @@ folder) holds it shared from then until the row is committed; the collector hold
 that a name without a row is never a thing that is just being born. ``metadata`` and ``state`` queue the writers of the
 two databases; SQLite's own waiting is polling, and unfair.
 
+Who needs several takes them in this order: an object's own, ``gc``, ``metadata``, ``state``.
+
 All files are close-on-exec: no container inherits a lock. In a dry run nothing is locked, since nothing is changed.
 """
 

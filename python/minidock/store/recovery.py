@@ -1,8 +1,8 @@
 """After a crash: what a dead command has left is undone, unless it had committed.
 
-A command on a container keeps a journal, ``<kind>-<id>.journal``, locked as long as it lives. One that is not locked has
-a dead writer (:mod:`~minidock.trace.journal`). Whether its lines still count is asked of the rows, since that is where
-every operation commits:
+A command on a container keeps a journal, ``<kind>-<id>.journal``, locked as long as it lives. One that is not locked
+has a dead writer (:mod:`~minidock.trace.journal`). Whether its lines still count is asked of the rows, since that is
+where every operation commits:
 
 ========= ======================================= ==================================================================
 kind      it had committed when                   its lines say
@@ -22,7 +22,6 @@ from collections.abc import Callable
 from minidock.errors import MinidockError
 from minidock.store.locks import lock_file
 from minidock.store.store import Store
-from minidock.trace.journal import undo_lines
 from minidock.trace.step import Args
 
 #: Carries out one undo step, ``(op, args)``. The engine makes it from its recorded ports.
@@ -66,6 +65,8 @@ def undo_journal(store: Store, name: str, undo: Undoer) -> list[MinidockError]:
 
 def undo_list(path: str, undo: Undoer) -> list[MinidockError]:
     """Run the undo steps of a journal or teardown list, the last first, all of them; return the errors."""
+    from minidock.trace.journal import undo_lines
+
     errors: list[MinidockError] = []
     for step in undo_lines(path):
         try:

@@ -12,7 +12,7 @@
                 rows.snapshots.add(snapshot)
                 rows.containers.add(container)
 
-Opening a store that exists is two looks at the disk.
+Opening a store that exists is two looks at the disk; what a command does not need, it does not import.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from minidock.errors import Unsupported
-from minidock.store.blobs import Blobs
 from minidock.store.database import Database
 from minidock.store.disk import Disk, DryDisk, RealDisk, failing_as
 from minidock.store.layout import Layout
@@ -33,9 +33,12 @@ from minidock.store.locks import Lock, Locks
 from minidock.store.metadata import Metadata, SqliteMetadata, Tables, transaction
 from minidock.store.schema import METADATA, STATE
 from minidock.store.scratch import Scratch
-from minidock.store.snapshots import Snapshots
 from minidock.store.state import State
 from minidock.trace.recorder import Recorder, recorded
+
+if TYPE_CHECKING:
+    from minidock.store.blobs import Blobs
+    from minidock.store.snapshots import Snapshots
 
 
 def _cannot_probe(folder: str) -> str:
@@ -95,11 +98,15 @@ class Store:
     @cached_property
     def blobs(self) -> Blobs:
         """Content by digest."""
+        from minidock.store.blobs import Blobs
+
         return Blobs(self.layout, self.disk, self.dry)
 
     @cached_property
     def snapshots(self) -> Snapshots:
         """Layers and containers' folders."""
+        from minidock.store.snapshots import Snapshots
+
         return Snapshots(self.layout, self.disk, self.metadata, self.locks, self._probe, self.dry)
 
     @cached_property
