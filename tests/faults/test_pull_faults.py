@@ -15,8 +15,10 @@ from tests.support.images import image, sha256, tar
 from tests.support.liar import Answer, Asked, Liar
 from tests.support.pulls import Lab, fast, lab
 
-from minidock.errors import DigestMismatch, RegistryError, Unavailable
+from minidock.errors import DigestMismatch, RegistryError, StoreDamaged, Unavailable
+from minidock.oci.digest import Digest
 from minidock.registry.retry import ATTEMPTS
+from minidock.store.repair import check_and_repair
 
 #: One large layer, which does not compress, and two small ones.
 NOISE = random.Random(1).randbytes(3 << 20)
@@ -40,6 +42,10 @@ def whole(ours: Lab, registry: Liar) -> None:
     assert ours.tree()["noise"] == NOISE
     assert ours.parts() == {}
     ours.assert_sound()
+
+
+def nothing_to_undo(*_: object) -> None:
+    raise AssertionError("a pull leaves no journal")
 
 
 class TestOverload:  # 24
@@ -217,6 +223,19 @@ class TestCut:  # 25
             Path(ours.store.layout.ingest, PART).write_bytes(BIG)
             ours.pull(f"{registry.host}/app:1")
             assert ranges(registry) == []
+            whole(ours, registry)
+
+
+class TestRot:  # 20
+    def test_a_blob_that_rotted_in_the_store_is_named_and_a_repair_lets_the_next_pull_heal_it(self, root: Path) -> None:
+        with Liar({"app:1": IMAGE}) as registry, lab(root) as ours:
+            blob = Path(ours.store.layout.blob(Digest(sha256(BIG))))
+            blob.write_bytes(BIG[:4] + b"\1" + BIG[5:])  # gzip's time: the tar in it stays the same
+            with pytest.raises(StoreDamaged, match=sha256(BIG)):
+                ours.pull(f"{registry.host}/app:1")
+            assert ours.names == []
+            assert check_and_repair(ours.store, nothing_to_undo)[1] == []
+            ours.pull(f"{registry.host}/app:1")
             whole(ours, registry)
 
 

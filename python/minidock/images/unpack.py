@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from minidock.errors import DigestMismatch
+from minidock.errors import DigestMismatch, StoreDamaged
 from minidock.images.verify import LayerPlan
 from minidock.kernel.ports import Layers
 from minidock.store.leases import Lease
@@ -37,7 +37,8 @@ class Unpacker:
     def apply(self, layer: LayerPlan, source: str) -> bool:
         """Apply one layer from its blob's file *source*; say whether there was anything to do.
 
-        :raises DigestMismatch: the blob, or the tar in it, has another digest than the image says.
+        :raises DigestMismatch: the tar has another digest than the image says.
+        :raises StoreDamaged: the blob's bytes are not what they were when it was stored.
         :raises InvalidArchive: the archive breaks its format, or wants to leave its folder.
         """
         prepared = self._snapshots.prepare_layer(self._lease, layer.chain_id, layer.parent)
@@ -46,11 +47,13 @@ class Unpacker:
         self._prepared.append(prepared)
         # Like every engine we look at the bytes: media types in the wild do not always tell the compression.
         applied = self._layers.apply(source, prepared.path, "auto", self._snapshots.whiteouts)
-        what = f"layer {layer.blob.digest}"
-        if applied.blob != layer.blob.digest:
-            raise DigestMismatch(what, layer.blob.digest, applied.blob)
+        if applied.blob != layer.blob.digest:  # it was right when it came into the store
+            raise StoreDamaged(
+                f"blob {layer.blob.digest} is damaged: its bytes have the digest {applied.blob}",
+                "run `minidock system check --repair`, then try again",
+            )
         if applied.diff_id != layer.diff_id:
-            raise DigestMismatch(f"{what}, uncompressed", layer.diff_id, applied.diff_id)
+            raise DigestMismatch(f"layer {layer.blob.digest}, uncompressed", layer.diff_id, applied.diff_id)
         prepared.size = applied.size
         return True
 

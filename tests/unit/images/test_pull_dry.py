@@ -1,4 +1,4 @@
-"""``pull`` in a dry run: it asks the registry for real, names all downloads, ends at the first layer, writes nothing."""
+"""``pull`` in a dry run: asks the registry for real, names all downloads, ends at the first layer, writes nothing."""
 
 from __future__ import annotations
 
