@@ -37,6 +37,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
     def __init__(self, path: str) -> None:
         self.answers: dict[str, Any] = {}
+        self.missing: dict[str, str] = {}
         self.requests: list[tuple[str, str, Any]] = []
         super().__init__(path, Handler)
 
@@ -62,7 +63,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.requests.append((self.command, self.path, json.loads(body) if body else None))
         found = self.server.answers.get(f"{self.command} {path}")
         if found is None:
-            self.send(404, json.dumps({"message": f"No such thing: {path}"}).encode())
+            message = self.server.missing.get(path, f"No such thing: {path}")
+            self.send(404, json.dumps({"message": message}).encode())
         else:
             self.send(200, found if isinstance(found, bytes) else json.dumps(found).encode())
 

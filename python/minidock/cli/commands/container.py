@@ -24,7 +24,7 @@ def ls(session: Session, values: Values) -> int:
     now = time.time()
     usual = rows.USUAL + ("\t{{.Size}}" if size else "")
     table = [rows.row(summary, cut=not values["no-trunc"], now=now) for summary in found]
-    print_rows(form, usual, rows.HEADINGS, table)
+    print_rows(form, usual, rows.HEADINGS, table, ("failed to parse template", "failed to execute template"))
     return 0
 
 

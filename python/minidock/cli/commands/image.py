@@ -29,7 +29,7 @@ def ls(session: Session, values: Values) -> int:
     table = [row for image in found for row in rows.rows(image, cut=cut, digests=digests, now=now)]
     form = values["format"]
     if values["quiet"] and not form:
-        form, table = "{{.ID}}", list({row["ID"]: row for row in table}.values())
+        form = "{{.ID}}"
     print_rows(form, rows.USUAL_DIGESTS if values["digests"] else rows.USUAL, rows.HEADINGS, table)
     return 0
 

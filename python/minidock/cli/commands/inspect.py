@@ -27,7 +27,7 @@ def inspect(session: Session, values: Values) -> int:
     with session.engine() as engine:
         looks: dict[str, Look] = {"container": engine.containers.inspect, "image": engine.images.inspect}
         chosen = [looks[name] for name in _TYPES if kind in ("", name)]
-        return _show(values, chosen, "" if kind else "no such object: ")
+        return _show(values, chosen, "" if kind else "No such object: ")
 
 
 def inspect_images(session: Session, values: Values) -> int:
@@ -59,9 +59,8 @@ def _show(values: Values, looks: Sequence[Look], missing: str) -> int:
             except NotFound as absent:
                 last = absent.message
         else:
-            errors.append(f"error: {missing}{name}" if missing else f"{PREFIX}{last}")
-    if found or not values["format"]:
-        print_inspected(values["format"], found)
+            errors.append(f"Error: {missing}{name}" if missing else f"{PREFIX}{last}")
+    print_inspected(values["format"], found)
     for error in errors:
         complain(error)
     return 1 if errors else 0

@@ -27,7 +27,7 @@ def _index(item: Any, *keys: Any) -> Any:
             if isinstance(key, bool) or not isinstance(key, int):
                 raise TemplateError(f"cannot index slice/array with type {_name(key)}")
             if not 0 <= key < len(item):
-                raise TemplateError(f"reflect: slice index out of range: {key}")
+                raise TemplateError(f"index out of range: {key}")
             item = item[key] if not isinstance(item, str) else item.encode()[key]
         else:
             raise TemplateError(f"can't index item of type {_name(item)}")

@@ -19,7 +19,7 @@ from minidock.cli.gotemplate.nodes import (
     Text,
 )
 from minidock.cli.gotemplate.parser import parse
-from minidock.cli.gotemplate.printf import show
+from minidock.cli.gotemplate.printf import show, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -159,8 +159,7 @@ class _Run:
         try:
             return self._functions[call.function](*values)
         except TypeError as wrong:
-            reason = f"wrong number or kind of args for {call.function}: got {len(values)}"
-            raise self._failed(call, reason) from wrong
+            raise self._failed(call, _arguments_wanted(self._functions[call.function], call, len(values))) from wrong
         except (TemplateError, OverflowError, ValueError, RecursionError) as wrong:
             raise self._failed(call, f"error calling {call.function}: {wrong}") from wrong
 
@@ -170,7 +169,7 @@ class _Run:
         if not others and not piped:
             return self._operand(first, dot)
         if isinstance(first, Path) and first.fields:
-            owner = self._operand(Path(first.start, first.fields[:-1], first.source, first.column), dot)
+            owner = self._operand(Path(first.start, first.fields[:-1], first.source, first.columns[:-1]), dot)
             method = owner.methods.get(first.fields[-1]) if isinstance(owner, Record) else None
             if method is not None:
                 return method(*(self._operand(other, dot) for other in others), *piped)
@@ -191,7 +190,7 @@ class _Run:
 
     @staticmethod
     def _failed(call: Call, reason: str) -> TemplateError:
-        return TemplateError(f'template: :1:{call.column}: executing "" at <{call.function}>: {reason}')
+        return TemplateError(f'template: :1:{call.column}: executing "" at <{call.source}>: {reason}')
 
     def _operand(self, operand: Operand, dot: Any) -> Any:
         if isinstance(operand, Literal):
@@ -204,12 +203,13 @@ class _Run:
             value = next(value for name, value in reversed(self._variables) if name == operand.start)
         else:
             value = self._operand(operand.start, dot)
-        for field in operand.fields:
-            value = self._field(value, field, operand)
+        for position in range(len(operand.fields)):
+            value = self._field(value, operand, position)
         return value
 
-    def _field(self, value: Any, field: str, path: Path) -> Any:
-        where = f'template: :1:{path.column}: executing "" at <{path.source}>: '
+    def _field(self, value: Any, path: Path, position: int) -> Any:
+        field = path.fields[position]
+        where = f'template: :1:{path.columns[position]}: executing "" at <{path.source}>: '
         if isinstance(value, Record):
             if field not in value:
                 raise TemplateError(f"{where}can't evaluate field {field} in type {value.kind}")
@@ -220,7 +220,17 @@ class _Run:
             return value.get(field)
         if value is None:
             raise TemplateError(f"{where}nil data; no entry for key {field!r}".replace("'", '"'))
-        raise TemplateError(f"{where}can't evaluate field {field} in type {type(value).__name__}")
+        kind = "interface {}" if self._strict else type_name(value)
+        raise TemplateError(f"{where}can't evaluate field {field} in type {kind}")
+
+
+def _arguments_wanted(function: Callable[..., Any], call: Call, got: int) -> str:
+    code = function.__code__
+    least = code.co_argcount - len(function.__defaults__ or ())
+    at_least = "at least " if code.co_flags & 4 else ""  # it takes any number more
+    if at_least or got != least:
+        return f"wrong number of args for {call.function}: want {at_least}{least} got {got}"
+    return f"wrong type of args for {call.function}"
 
 
 def _items(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -119,7 +119,7 @@ def _token(text: str, at: int) -> tuple[Token, int]:
     for mark in _MARKS:
         if text.startswith(mark, at):
             return Token(mark, mark, line, at), at + len(mark)
-    raise fail(line, f"unexpected {letter!r} in command")
+    raise fail(line, f"bad character U+{ord(letter):04X} '{letter}'")
 
 
 def _word(text: str, at: int) -> int:

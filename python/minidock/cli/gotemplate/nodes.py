@@ -26,21 +26,25 @@ class Literal:
 
 
 class Path:
-    """``.A.B`` (of the dot), ``$x.A`` (of a variable), ``(pipeline).A`` (of a result). ``column`` is for messages."""
+    """``.A.B`` (of the dot), ``$x.A`` (of a variable), ``(pipeline).A`` (of a result).
 
-    def __init__(self, start: Operand | str | None, fields: list[str], source: str, column: int) -> None:
+    ``source`` and ``columns`` (of each field, counted from 0) are for messages.
+    """
+
+    def __init__(self, start: Operand | str | None, fields: list[str], source: str, columns: list[int]) -> None:
         self.start = start
         self.fields = fields
         self.source = source
-        self.column = column
+        self.columns = columns
 
 
 class Call:
     """A function and its arguments, or an operand alone (``function`` empty)."""
 
-    def __init__(self, function: str, arguments: list[Operand], column: int) -> None:
+    def __init__(self, function: str, arguments: list[Operand], source: str, column: int) -> None:
         self.function = function
         self.arguments = arguments
+        self.source = source
         self.column = column
 
 

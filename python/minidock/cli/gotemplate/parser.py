@@ -29,7 +29,7 @@ def parse(text: str, functions: Collection[str]) -> list[Node]:
     :param functions: the names that may be called.
     :raises TemplateError: it cannot be parsed.
     """
-    parser = _Parser(list(tokens(text)), functions)
+    parser = _Parser(text, functions)
     nodes, end = parser.nodes(())
     if end:
         raise fail(parser.line, f"unexpected {{{{{end}}}}}")
@@ -37,8 +37,9 @@ def parse(text: str, functions: Collection[str]) -> list[Node]:
 
 
 class _Parser:
-    def __init__(self, found: list[Token], functions: Collection[str]) -> None:
-        self._tokens = found
+    def __init__(self, text: str, functions: Collection[str]) -> None:
+        self._text = text
+        self._tokens = list(tokens(text))
         self._at = 0
         self._functions = functions
         self._variables = [""]  # "$" is always known
@@ -176,7 +177,8 @@ class _Parser:
                 raise fail(self.line, f'unexpected "{self._tokens[self._at].value}" in operand')
         if not function and len(arguments) > 1 and not isinstance(arguments[0], Path):
             raise fail(self.line, "can't give argument to non-function")
-        return Call(function, arguments, column)
+        source = self._text[column : self._tokens[self._at].column].rstrip()
+        return Call(function, arguments, source, column)
 
     def _operand(self) -> Operand:
         token = self._next()
@@ -189,12 +191,12 @@ class _Parser:
                 return Literal({"true": True, "false": False, "nil": None}[token.value])
             if token.value not in self._functions:
                 raise fail(token.line, f'function "{token.value}" not defined')
-            return Pipeline([Call(token.value, [], token.column)], [], declares=False)
+            return Pipeline([Call(token.value, [], token.value, token.column)], [], declares=False)
         if token.kind == "field":
-            return self._path(None, [token.value] if token.value else [], token, "." + token.value)
+            return self._path(None, token, "." + token.value)
         if token.kind == "variable":
             self._known(token.value)
-            return self._path(token.value, [], token, "$" + token.value)
+            return self._path(token.value, token, "$" + token.value)
         if token.kind == "(":
             self._depth += 1
             if self._depth > DEEPEST:
@@ -204,14 +206,20 @@ class _Parser:
                 raise fail(self.line, "unclosed left paren")
             self._next()
             self._depth -= 1
-            return self._path(inner, [], token, "(…)")
+            return self._path(inner, token, "(...)")
         raise fail(token.line, f'unexpected "{token.value}" in operand')
 
-    def _path(self, start: Operand | str | None, fields: list[str], token: Token, source: str) -> Operand:
+    def _path(self, start: Operand | str | None, first: Token, source: str) -> Operand:
+        """The fields of a value: those that stand right behind it."""
+        fields, columns = [], []
+        if first.kind == "field" and first.value:
+            fields, columns = [first.value], [first.column]
         while self._peek(skip=False) == "field" and self._tokens[self._at].value:
-            fields.append(self._next().value)
-            source += "." + fields[-1]
-        return Path(start, fields, source, token.column)
+            token = self._next()
+            fields.append(token.value)
+            columns.append(token.column)
+            source += "." + token.value
+        return Path(start, fields, source, columns)
 
 
 def _number(token: Token) -> int | float:

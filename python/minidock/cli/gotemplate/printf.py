@@ -77,7 +77,7 @@ def printf(template: str, *values: Any) -> str:
             parts.append(_pad(_verb(verb, flags, precision, left.pop(0)), flags, width))
     parts.append(template[at:])
     if left:
-        parts.append("%!(EXTRA " + ", ".join(f"{_type(value)}={show(value)}" for value in left) + ")")
+        parts.append("%!(EXTRA " + ", ".join(f"{type_name(value)}={show(value)}" for value in left) + ")")
     return "".join(parts)
 
 
@@ -141,7 +141,8 @@ def _integer(verb: str, flags: str, value: int) -> str:
     return _wrong(verb, value)
 
 
-def _type(value: Any) -> str:
+def type_name(value: Any) -> str:
+    """Return the Go type of a JSON value."""
     if value is None:
         return "<nil>"
     names = {bool: "bool", int: "int", float: "float64", str: "string", dict: "map[string]interface {}"}
@@ -149,4 +150,4 @@ def _type(value: Any) -> str:
 
 
 def _wrong(verb: str, value: Any) -> str:
-    return "%!" + verb + "(<nil>)" if value is None else f"%!{verb}({_type(value)}={show(value)})"
+    return "%!" + verb + "(<nil>)" if value is None else f"%!{verb}({type_name(value)}={show(value)})"

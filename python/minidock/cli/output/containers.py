@@ -50,13 +50,14 @@ def row(summary: ContainerSummary, *, cut: bool, now: float) -> Record:
         Mounts=",".join(_mount(mount, cut) for mount in summary.mounts),
         Names=",".join(names),
         Networks=summary.network_mode,
-        Platform="",
+        Platform=None,
         Ports=show_ports(summary.ports),
         RunningFor=f"{show_age(now - summary.created)} ago",
         Size=_size(summary),
         State=summary.state,
         Status=summary.status,
     )
+    record.kind = "*formatter.ContainerContext"
     record.methods = {"Label": lambda name: summary.labels.get(name, "")}
     return record
 
@@ -93,19 +94,25 @@ Port = Mapping[str, object]
 
 
 def show_ports(ports: Sequence[Port]) -> str:
-    """Return ``0.0.0.0:8080-8081->80-81/tcp, 90/udp``: neighbouring ports as ranges."""
-    groups: list[list[int | str]] = []  # address, first and last private port, first and last public port, protocol
+    """Return ``80-81/tcp, 0.0.0.0:53->53/udp, 0.0.0.0:8080->80/tcp``.
+
+    Neighbouring ports become a range, if they are not published or keep their numbers; the others come last.
+    """
+    ranges: dict[tuple[str, str], list[tuple[int, int]]] = {}  # (address, protocol) → first and last
+    moved = []
     for port in sorted(ports, key=_order):
         address, private = str(port.get("IP") or ""), _number(port, "PrivatePort")
-        public, protocol = _number(port, "PublicPort"), str(port.get("Type") or "tcp")
-        for group in groups:
-            steps = private - int(group[2]) == 1 and (not public or public - int(group[4]) == 1)
-            if [group[0], group[5]] == [address, protocol] and steps and bool(public) == bool(group[4]):
-                group[2], group[4] = private, public
-                break
+        public, protocol = _number(port, "PublicPort"), str(port.get("Type"))
+        if address and public != private:
+            moved.append(f"{_outside(address)}{public}->{private}/{protocol}")
+            continue
+        found = ranges.setdefault((address, protocol), [])
+        if found and found[-1][1] == private - 1:
+            found[-1] = found[-1][0], private
         else:
-            groups.append([address, private, private, public, public, protocol])
-    return ", ".join(_range(*group) for group in groups)
+            found.append((private, private))
+    finished = [_range(key, *group) for key, groups in ranges.items() for group in groups[:-1]]
+    return ", ".join([*finished, *(_range(key, *groups[-1]) for key, groups in ranges.items()), *moved])
 
 
 def _order(port: Port) -> tuple[int, str, int, str]:
@@ -117,11 +124,11 @@ def _number(port: Port, name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _range(*group: int | str) -> str:
-    address, first, last, public_first, public_last, protocol = group
-    inside = f"{first}" if first == last else f"{first}-{last}"
-    if not public_first:
-        return f"{inside}/{protocol}"
-    outside = f"{public_first}" if public_first == public_last else f"{public_first}-{public_last}"
-    shown = f"[{address}]" if ":" in str(address) else address
-    return f"{shown}:{outside}->{inside}/{protocol}"
+def _outside(address: str) -> str:
+    return f"[{address}]:" if ":" in address else f"{address}:" if address else ""
+
+
+def _range(key: tuple[str, str], first: int, last: int) -> str:
+    address, protocol = key
+    numbers = f"{first}" if first == last else f"{first}-{last}"
+    return f"{_outside(address)}{numbers}->{numbers}/{protocol}" if address else f"{numbers}/{protocol}"

@@ -26,15 +26,21 @@ if TYPE_CHECKING:
 _HEADING_FUNCTIONS = {
     name: (lambda value, *_: value) for name in ("json", "split", "join", "title", "lower", "upper", "truncate")
 }
-_HEADING_FUNCTIONS["pad"] = lambda value, *_: value
 
 
-def print_rows(form: str, usual: str, headings: Mapping[str, str], rows: Sequence[Record]) -> None:
+def print_rows(
+    form: str,
+    usual: str,
+    headings: Mapping[str, str],
+    rows: Sequence[Record],
+    complaints: tuple[str, str] = ("template parsing error", "template parsing error"),
+) -> None:
     """Print *rows*.
 
     :param form: what the user asked for, empty for the usual table.
     :param usual: the template of the usual table's columns.
     :param headings: the heading of each field.
+    :param complaints: how messages begin, for a template that cannot be parsed, or executed.
     :raises CommandFailed: the template cannot be parsed or executed.
     """
     form = form.strip()
@@ -45,15 +51,18 @@ def print_rows(form: str, usual: str, headings: Mapping[str, str], rows: Sequenc
     body = body.replace("\\t", "\t").replace("\\n", "\n")
     try:
         template = Template(body)
+    except TemplateError as wrong:
+        raise CommandFailed(1, f"{complaints[0]}: {wrong}") from None
+    try:
         lines = [template.execute(row) for row in rows]
         if is_table:
             heading = Record(headings)
-            heading.methods = {"Label": lambda name: name.rpartition(".")[2].upper().replace("-", " ")}
+            heading.methods = {"Label": lambda name: name.rpartition(".")[2].replace("-", " ").replace("_", " ")}
             first = Template(body, _HEADING_FUNCTIONS).execute(heading)
             sys.stdout.write(align("\n".join([first, *lines]).split("\n")))
             return
     except TemplateError as wrong:
-        raise CommandFailed(1, f"failed to parse template: {wrong}") from None
+        raise CommandFailed(1, f"{complaints[1]}: {wrong}") from None
     for line in lines:
         sys.stdout.write(line + "\n")
 
@@ -82,16 +91,19 @@ def print_inspected(form: str, found: Iterable[Mapping[str, Any]]) -> None:
         sys.stdout.write(indented(list(found)) + "\n")
         return
     if form == "json":
-        form = "{{json .}}"
+        sys.stdout.write(to_json(list(found)) + "\n")
+        return
     try:
         template = Template(form.replace("\\t", "\t").replace("\\n", "\n"), strict=True)
     except TemplateError as wrong:
         raise CommandFailed(64, f"template parsing error: {wrong}") from None
-    for item in found:
-        try:
-            sys.stdout.write(template.execute(item) + "\n")
-        except TemplateError as wrong:
-            raise CommandFailed(1, f"template parsing error: {wrong}") from None
+    lines: list[str] = []
+    try:
+        lines += (template.execute(item) for item in found)
+    except TemplateError as wrong:
+        raise CommandFailed(1, f"template parsing error: {wrong}") from None
+    finally:
+        sys.stdout.write("\n".join([*lines, ""]) or "\n")
 
 
 def indented(value: Any) -> str:

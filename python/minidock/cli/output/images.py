@@ -45,7 +45,7 @@ def rows(image: ImageSummary, *, cut: bool, digests: bool, now: float) -> Iterat
     """Yield one row for each name of an image, or one with ``<none>`` if it has none."""
     found = list(_names(image, digests))
     for repository, tag, digest in found or [(NONE, NONE, NONE)]:
-        yield Record(
+        record = Record(
             Containers="N/A" if image.containers == -1 else str(image.containers),
             CreatedAt=when(image.created),
             CreatedSince=f"{show_age(now - image.created)} ago" if image.created > 0 else "",
@@ -56,8 +56,10 @@ def rows(image: ImageSummary, *, cut: bool, digests: bool, now: float) -> Iterat
             Size=show_size(image.size, 3),
             Tag=tag,
             UniqueSize="N/A" if image.shared_size == -1 else show_size(image.size - image.shared_size, 3),
-            VirtualSize=show_size(image.size, 3),
+            VirtualSize=show_size(image.size),
         )
+        record.kind = "*formatter.imageContext"
+        yield record
 
 
 def _shown(size: int) -> str:
@@ -87,7 +89,7 @@ def history_row(item: HistoryItem, *, cut: bool, human: bool, now: float) -> Rec
     created_by = item.created_by.replace("\t", " ")
     return Record(
         Comment=item.comment,
-        CreatedAt=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(item.created)) if item.created > 0 else "N/A",
+        CreatedAt=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(item.created)),
         CreatedBy=shorten(created_by, 45) if cut else created_by,
         CreatedSince=f"{show_age(now - item.created)} ago" if item.created > 0 else "N/A",
         ID=short_id(item.id) if cut else item.id,
