@@ -17,7 +17,10 @@ _MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "xz": b"\xfd7zXZ\0",
 #: The largest zstd window that is accepted (a decoder must hold it in memory), as the zstd program does.
 _WINDOW = 128 << 20
 _PIECE = 1 << 20
-_BITE = 1 << 10
+#: What a decoder is fed at once; zstd's returns all it can, and 4 bytes can stand for 128 KiB: 32 MiB for this many.
+_BITE, _ZSTD_BITE = 1 << 14, 1 << 10
+
+Data = bytes | memoryview
 
 
 def sniff(head: bytes) -> str:
@@ -36,9 +39,9 @@ def inflate(chunks: Iterable[bytes], compression: str, limits: LayerLimits = LIM
         yield from chunks
         return
     came, made, decoder = 0, 0, None
-    for chunk in chunks:
-        came += len(chunk)
-        rest: Data = chunk
+    for bite in _bites(chunks):
+        came += len(bite)
+        rest = bite
         while rest or (decoder is not None and decoder.pending):
             if decoder is None:
                 decoder = _decoder(compression)
@@ -55,7 +58,11 @@ def inflate(chunks: Iterable[bytes], compression: str, limits: LayerLimits = LIM
         raise InvalidArchive(f"unexpected end of the {compression} data")
 
 
-Data = bytes | memoryview
+def _bites(chunks: Iterable[bytes]) -> Iterator[Data]:
+    """Small bites: the decoders copy what they leave over, once for each member, and a hostile file has many."""
+    for chunk in chunks:
+        view = memoryview(chunk)
+        yield from (view[at : at + _BITE] for at in range(0, len(view), _BITE))
 
 
 class _Decoder(Protocol):
@@ -102,8 +109,7 @@ class _Zstd:
 
     def feed(self, data: Data) -> tuple[bytes, Data]:
         view = memoryview(data)
-        # It returns all it can, and 4 bytes can stand for 128 KiB: this bite becomes 32 MiB at most.
-        bite = view[:_BITE]
+        bite = view[:_ZSTD_BITE]
         try:
             piece = self._object.decompress(bite)
         except self._error as broken:
