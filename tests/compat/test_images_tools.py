@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.imagelab import QUIET, ImageLab
+from tests.support.imagelab import QUIET, TWINS, ImageLab
 from tests.support.images import sha256
 
 from minidock.oci.manifest import OCI_INDEX, OCI_MANIFEST
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[ImageLab]:
-    lab = ImageLab(tmp_path)
+@pytest.fixture(params=TWINS)
+def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ImageLab]:
+    lab = ImageLab(tmp_path, request.param)
     yield lab
     lab.store.close()
 

@@ -72,8 +72,8 @@ def test_busybox(lab: ImageLab) -> None:
 @needs_busybox
 def test_busybox_is_the_same_each_time(tmp_path: Path) -> None:
     seen = set()
-    for name in ("one", "two"):
-        lab = ImageLab(tmp_path / name)
+    for twin in ("native", "pure"):
+        lab = ImageLab(tmp_path / twin, twin)
         lab.images.bootstrap("busybox")
         row = lab.store.rows.images.all()[0]
         seen.add((row.id, row.manifest))

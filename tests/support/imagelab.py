@@ -6,12 +6,13 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.support.images import sha256
 
+from minidock._pure.layers import PureLayers
 from minidock.images.images import SilentProgress, StoreImages
 from minidock.kernel.native.layers import NativeLayers
 from minidock.kernel.ports import Layers
@@ -22,6 +23,9 @@ from minidock.store.store import Store
 
 QUIET = SilentProgress()
 
+#: Both twins of the port that all doors use.
+TWINS: dict[str, Callable[[], Layers]] = {"native": NativeLayers, "pure": PureLayers}
+
 
 def no_pull(reference: Reference, platform: Platform | None, progress: object) -> str:
     raise AssertionError(f"nothing is to be pulled, {reference} was asked for")
@@ -30,9 +34,9 @@ def no_pull(reference: Reference, platform: Platform | None, progress: object) -
 class ImageLab:
     """Images over a store of their own, without overlay: each layer is a copy of its parent's files."""
 
-    def __init__(self, folder: Path, layers: Layers | None = None) -> None:
+    def __init__(self, folder: Path, twin: str = "native") -> None:
         self.store = Store(Layout(str(folder / "root"), str(folder / "run")), probe=lambda _: "none")
-        self.images = StoreImages(self.store, layers or NativeLayers(), no_pull)
+        self.images = StoreImages(self.store, TWINS[twin](), no_pull)
 
     def load(self, data: bytes) -> Sequence[str]:
         return self.images.load(io.BytesIO(data), QUIET)

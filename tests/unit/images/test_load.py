@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from tests.support.imagelab import QUIET, ImageLab, archive, config_of, docker_members, symlink
+from tests.support.imagelab import QUIET, TWINS, ImageLab, archive, config_of, docker_members, symlink
 from tests.support.images import descriptor, image, sha256, tar, write_layout
 
 from minidock.errors import DigestMismatch, MinidockError
@@ -22,9 +22,9 @@ from minidock.oci.manifest import OCI_INDEX, OCI_MANIFEST
 BASE, TOP = tar({"etc/base": b"1"}), tar({"etc/top": b"2"})
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[ImageLab]:
-    lab = ImageLab(tmp_path)
+@pytest.fixture(params=TWINS)
+def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ImageLab]:
+    lab = ImageLab(tmp_path, request.param)
     yield lab
     lab.store.close()
 
