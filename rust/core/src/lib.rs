@@ -7,6 +7,7 @@
 pub mod capability;
 pub mod cgroups;
 pub mod error;
+pub mod host_mounts;
 pub mod launch;
 #[cfg(feature = "layers")]
 pub mod layers;
@@ -14,6 +15,7 @@ pub mod links;
 pub mod monitor;
 pub mod plan;
 pub mod seccomp;
+pub mod spawn;
 pub mod steps;
 pub mod sys;
 

@@ -19,6 +19,10 @@ impl CStringList {
         let pointers = strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect();
         Some(Self { _strings: strings, pointers })
     }
+
+    pub(super) fn as_ptr(&self) -> *const *const libc::c_char {
+        self.pointers.as_ptr()
+    }
 }
 
 /// Run `program` in place of this one; returns only if that failed.

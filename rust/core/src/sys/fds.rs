@@ -48,3 +48,14 @@ pub fn put_at(source: BorrowedFd<'_>, number: i32) -> Result<(), Errno> {
     // SAFETY: the standard streams are owned by the process as a whole, and `source` is open.
     if unsafe { libc::dup2(source.as_raw_fd(), number) } == -1 { Err(last_error()) } else { Ok(()) }
 }
+
+/// Borrow the descriptor `number` that code outside Rust owns, for the length of one call. Fails with EBADF if it is
+/// not open.
+pub fn borrow<'a>(number: i32) -> crate::error::Result<BorrowedFd<'a>> {
+    // SAFETY: F_GETFD takes no pointer; a number that is not open gives EBADF.
+    if number < 0 || unsafe { libc::fcntl(number, libc::F_GETFD) } == -1 {
+        return Err(crate::error::Error::system(Errno::BADF, format!("descriptor {number}")));
+    }
+    // SAFETY: it is open; its owner, the caller in Python, is waiting for this call to return.
+    Ok(unsafe { BorrowedFd::borrow_raw(number) })
+}

@@ -13,6 +13,7 @@
 //! | `namespaces` | unshare(2), setns(2)                                                      |
 //! | `seccomp` | seccomp(2)                                                                   |
 //! | `bpf`     | bpf(2): loading a device filter and attaching it to a control group          |
+//! | `spawn`   | posix_spawn(3)                                                               |
 //! | `signals` | the signal mask, signal actions, signalfd(2)                                 |
 
 pub mod bpf;
@@ -24,3 +25,4 @@ pub mod namespaces;
 pub mod netlink;
 pub mod seccomp;
 pub mod signals;
+pub mod spawn;

@@ -108,7 +108,7 @@ mod tests {
         let path = folder.join("x.log");
         let path = path.to_str().unwrap();
         let mut log = JsonLog::open(path, 1000, 3).unwrap();
-        for number in 0..20 {
+        for number in 0..30 {
             log.write(Stream::Stdout, format!("line {number}\n").as_bytes());
         }
         log.write(Stream::Stderr, b"no newline");
@@ -118,7 +118,7 @@ mod tests {
         assert!(all.iter().all(|text| text.len() <= 1000));
         assert!(!std::path::Path::new(&format!("{path}.3")).exists());
         let all = all.concat();
-        for number in 0..20 {
+        for number in 0..30 {
             assert!(all.contains(&format!("\"line {number}\\n\"")));
         }
         assert!(all.ends_with("Z\"}\n") && all.contains("{\"log\":\"no newline\",\"stream\":\"stderr\""));
