@@ -21,9 +21,6 @@ use crate::sys;
 use crate::sys::exec::CStringList;
 use crate::sys::mount::{Attributes, mount_setattr};
 
-/// The number under which the monitor finds its control socket.
-const CONTROL: i32 = 3;
-
 /// What of our environment a monitor gets: where it finds `nft` and other runtimes, and when to die in a crash test.
 const ENVIRONMENT: [&str; 2] = ["PATH", "MINIDOCK_MONITOR_DIE_AT"];
 
@@ -35,13 +32,14 @@ pub fn monitor(program: &str) -> Result<OwnedFd> {
     let path = safe_path(program)?;
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .attempt(|| "make the control socket".into())?;
-    let words = ["minidock-runtime", "monitor", "--control", &CONTROL.to_string()];
+    let number = theirs.as_raw_fd(); // it keeps its number: any other could be taken by something the exec needs
+    let words = ["minidock-runtime", "monitor", "--control", &number.to_string()];
     let environment: Vec<String> =
         ENVIRONMENT.iter().filter_map(|name| std::env::var(name).ok().map(|value| format!("{name}={value}"))).collect();
     let zero = || Error::plain("an argument holds a zero byte");
     let (argv, env) = (CStringList::new(&words).ok_or_else(zero)?, CStringList::new(&environment).ok_or_else(zero)?);
     let path = CString::new(path).map_err(|_| zero())?;
-    let pid = sys::spawn::spawn(&path, &argv, &env, theirs.as_fd(), CONTROL).attempt(|| format!("start {program}"))?;
+    let pid = sys::spawn::spawn(&path, &argv, &env, theirs.as_fd(), number).attempt(|| format!("start {program}"))?;
     drop(theirs);
     let status = loop {
         match waitpid(Some(pid), WaitOptions::empty()) {
@@ -116,7 +114,11 @@ mod tests {
 
     #[test]
     fn a_read_only_mount_cannot_be_written_to() {
-        match read_only_mount("/proc/self/exe") {
+        let program = std::env::temp_dir().join(format!("minidock-program-{}", std::process::id()));
+        std::fs::write(&program, "").unwrap();
+        let mount = read_only_mount(program.to_str().unwrap());
+        std::fs::remove_file(&program).unwrap();
+        match mount {
             Err(error) => assert!(error.is(Errno::PERM) || error.is(Errno::INVAL), "{error}"), // not root
             Ok(mount) => {
                 let path = format!("/proc/self/fd/{}", mount.as_raw_fd());

@@ -8,7 +8,8 @@ use rustix::process::Pid;
 
 use super::exec::CStringList;
 
-/// Start `program` with one descriptor of ours, `fd`, as its number `number`.
+/// Start `program` with one descriptor of ours, `fd`, as its number `number`, which may be the same: then it just stays
+/// open over the exec.
 pub fn spawn(
     program: &CStr,
     argv: &CStringList,
