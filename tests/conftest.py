@@ -56,7 +56,7 @@ def host_facts() -> dict[str, set[str]]:
         for top in (f"/sys/fs/cgroup/{entry}" for entry in os.listdir("/sys/fs/cgroup"))
         if os.path.isdir(top)
         for name in os.listdir(top)
-        if name.startswith("minidock") and any(e.is_dir() for e in os.scandir(f"{top}/{name}"))
+        if name.startswith("minidock")
     }
     forward = {Path("/proc/sys/net/ipv4/ip_forward").read_text()}
     return {"mounts": mounts, "links": links, "control groups": groups, "forwarding": forward}

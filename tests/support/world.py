@@ -52,6 +52,8 @@ class World:
             if self._host:
                 self._host.__exit__()
             shutil.rmtree(self.folder)
+        for group in groups_of(self.short_id):  # the empty parent, which an engine keeps for the next container
+            os.rmdir(group)
         left = leftovers(self.short_id)
         assert not left, f"the engine left {left}"
 
@@ -132,12 +134,16 @@ def processes_of(folder: str) -> list[int]:
     return found
 
 
+def groups_of(short_id: str) -> list[str]:
+    """Return the engine's parent control groups, one for each tree."""
+    name = f"minidock-{short_id}"
+    tops = ["/sys/fs/cgroup", *(entry.path for entry in os.scandir("/sys/fs/cgroup") if entry.is_dir())]
+    return [f"{top}/{name}" for top in tops if os.path.isdir(f"{top}/{name}")]
+
+
 def leftovers(short_id: str) -> list[str]:
     """Return what an engine with this short id has left on the machine: cgroups, links, mounts."""
-    found = []
-    for top, _, _ in os.walk("/sys/fs/cgroup"):
-        if os.path.basename(top) == f"minidock-{short_id}" and any(entry.is_dir() for entry in os.scandir(top)):
-            found.append(top)
+    found = groups_of(short_id)
     found += [f"link {name}" for name in os.listdir("/sys/class/net") if name.startswith(f"md{short_id}")]
     mounts = Path("/proc/self/mountinfo").read_text()
     found += [line for line in mounts.splitlines() if f"minidock/{short_id}" in line or f"/run/{short_id}/" in line]

@@ -48,7 +48,7 @@ class Real:
 
 def test_a_call_becomes_a_step_with_its_arguments_by_name() -> None:
     seen = Seen()
-    port = recorded(Real(), Port, Recorder([seen]))
+    port = recorded(Real(), Port, Recorder([seen]))  # type: ignore[type-abstract]
     assert port.create(["/a"]) == 1
     assert port.create(dirs=("/a", "/b")) == 2
     assert port.read("x") == "x"
@@ -61,7 +61,7 @@ def test_a_call_becomes_a_step_with_its_arguments_by_name() -> None:
 def test_a_failure_is_seen_and_goes_on_up() -> None:
     seen = Seen()
     with pytest.raises(FileNotFoundError):
-        recorded(Real(), Port, Recorder([seen])).create([])
+        recorded(Real(), Port, Recorder([seen])).create([])  # type: ignore[type-abstract]
     kind, step = seen.events[-1]
     assert (kind, step.errno) == ("ended", 2)
     assert step.error
