@@ -131,6 +131,7 @@ class TestPlain:
                 assert str(missing.value) == (
                     f"manifest for {host}/{name} not found: manifest unknown: manifest unknown"
                 )
+                assert ours.words.said == []
             with pytest.raises(Unavailable, match=r"dial tcp 127\.0\.0\.1:1: connect: connection refused"):
                 ours.pull("127.0.0.1:1/x:1")
             ours.assert_nothing_committed()

@@ -57,9 +57,9 @@ class Puller:
         :raises Unavailable: the registry cannot be reached; a later try goes on where this one ended.
         """
         report = Report(progress)
-        report.pulling(reference)
         with self._store.lease(f"pull {reference.familiar}") as lease:
             found = self._find(reference, platform)
+            report.pulling(reference)  # not before: what is not there fails without a word
             new = not self._is_here(reference, found)
             if new:
                 self._bring(reference, found, lease, report)
