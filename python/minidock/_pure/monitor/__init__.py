@@ -19,6 +19,7 @@ child       the new process's side
 host        steps of the host side, and those that take things away
 foreign     another OCI runtime starts the container instead of a child
 connection  one client on a socket: frames in, frames out
+streams     the container's pipes or terminal, on our side
 log         the container's output in Docker's json-file format
 loop        the monitor itself: poll, decide, end
 __main__    the program: ``--control FD``, or ``run`` for a bundle without a monitor

@@ -102,6 +102,7 @@ STEPS: dict[str, Callable[[Args], None]] = {
     "cgroup.create": lambda a: _cgroups.create(a["dirs"]),
     "cgroup.limit": lambda a: _cgroups.limit(a["file"], a["value"]),
     "cgroup.devices": lambda a: _cgroups.devices(a["dir"], a["mode"], a["rules"]),
+    "cgroup.kill": lambda a: _cgroups.kill(a["dirs"]),
     "cgroup.delete": lambda a: _cgroups.delete(a["dirs"]),
     "mount.overlay": lambda a: _mounts.overlay(
         a["target"], a["lower"], a.get("upper"), a.get("work"), a.get("options", [])

@@ -13,7 +13,6 @@ nothing grows without bound, and nothing is lost.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import select
 import signal
@@ -25,20 +24,17 @@ from typing import Any
 
 import msgspec
 
-from minidock._pure.cgroups import PureCgroups, out_of_memory
+from minidock._pure.cgroups import out_of_memory
 from minidock._pure.monitor import host
 from minidock._pure.monitor.connection import MUCH, BrokenConnection, Connection
 from minidock._pure.monitor.foreign import Foreign
-from minidock._pure.monitor.log import Log
+from minidock._pure.monitor.streams import NAMES, Streams
 from minidock._pure.monitor.walk import CREATED, PREPARING, STARTED, Failed, Walk
-from minidock._pure.steps.devices import TIOCSWINSZ
 from minidock.errors import MinidockError
-from minidock.kernel.protocol import MESSAGE, STDERR, STDIN, STDOUT, Exited, Request, StepReport
+from minidock.kernel.protocol import MESSAGE, STDIN, Exited, Request, StepReport
 from minidock.trace.step import Step
 
 DIE_AT = "MINIDOCK_MONITOR_DIE_AT"
-_CHUNK = 1 << 16
-_STREAMS = {STDOUT: "stdout", STDERR: "stderr"}
 _reports = msgspec.json.Encoder()
 
 
@@ -49,10 +45,7 @@ class Monitor:
         self.request = request
         self.control = control
         self.connections = [control]
-        self.outputs: dict[int, int] = {}  # our end of a pipe, or the terminal → type of frame
-        self.stdin: int | None = None
-        self.unwritten = bytearray()  # for stdin
-        self.log = Log(request.log)
+        self.streams = Streams(request, self._deliver)
         self.began = self.ended = 0
         self.code: int | None = None
         self.signal = 0
@@ -69,7 +62,9 @@ class Monitor:
         foreign = Foreign(request.runtime_dir) if request.foreign else None
         size = request.console_size
         rows_columns = (size.height, size.width) if size else (24, 80)
-        self.walk = Walk(request.plan, self._make_pipes(), rows_columns, self._step, self._terminal, foreign)
+        self.walk = Walk(
+            request.plan, self.streams.make_pipes(), rows_columns, self._step, self.streams.take_terminal, foreign
+        )
         self.foreign = foreign
 
     def run(self) -> None:
@@ -96,26 +91,32 @@ class Monitor:
 
     def _turn(self) -> None:
         """Wait for anything to happen, and answer it."""
-        actions: dict[int, Callable[[int], None]] = {self.wakeup: self._reap, self.door.fileno(): self._accept}
-        poll = select.poll()
-        poll.register(self.wakeup, select.POLLIN)
-        poll.register(self.door, select.POLLIN)
+        actions: dict[int, Callable[[int], None]] = {}
+        poll, streams = select.poll(), self.streams
+
+        def watch(fd: int, events: int, action: Callable[[int], None]) -> None:
+            actions[fd] = action
+            poll.register(fd, events)
+
+        watch(self.wakeup, select.POLLIN, self._reap)
+        watch(self.door.fileno(), select.POLLIN, self._accept)
         if self.walk.socket is not None:
-            actions[self.walk.socket.fileno()] = self._child_spoke
-            poll.register(self.walk.socket, select.POLLIN)
+            watch(self.walk.socket.fileno(), select.POLLIN, self._child_spoke)
         if all(connection.unsent < MUCH for connection in self.connections):
-            for fd in self.outputs:
-                actions[fd] = self._output
-                poll.register(fd, select.POLLIN)
-        if self.stdin is not None and self.unwritten:
-            actions[self.stdin] = self._chain(actions.get(self.stdin), self._feed)
-            poll.register(self.stdin, select.POLLOUT | (select.POLLIN if self.stdin in self.outputs else 0))
+            for fd in streams.outputs:
+                watch(fd, select.POLLIN, self._stream)
+        if streams.stdin is not None and streams.unwritten:
+            both = select.POLLIN if streams.stdin in actions else 0  # a terminal is one descriptor, two directions
+            watch(streams.stdin, select.POLLOUT | both, self._stream)
         for connection in self.connections:
-            waits = connection.stdin and len(self.unwritten) > MUCH
-            actions[connection.socket.fileno()] = self._client(connection)
-            poll.register(connection.socket, connection.events & ~select.POLLIN if waits else connection.events)
+            waits = connection.stdin and len(streams.unwritten) > MUCH
+            events = connection.events & ~select.POLLIN if waits else connection.events
+            watch(connection.socket.fileno(), events, self._client(connection))
         for fd, event in poll.poll(self._patience()):
             actions[fd](event)
+        self._forget_the_gone()
+
+    def _forget_the_gone(self) -> None:
         now = time.monotonic()
         for connection in self.connections:
             if not connection.greeted and not connection.control and now - connection.since > 1:
@@ -123,23 +124,22 @@ class Monitor:
         for connection in [c for c in self.connections if c.closed]:
             self.connections.remove(connection)
             if connection.stdin and self.request.stdin_once and self.went:
-                self._close_stdin()
+                self.streams.close_stdin()
 
     def _patience(self) -> int | None:
         """Milliseconds until a silent client is put out."""
         return 1000 if any(not c.greeted and not c.control for c in self.connections) else None
 
-    @staticmethod
-    def _chain(first: Callable[[int], None] | None, second: Callable[[int], None]) -> Callable[[int], None]:
-        """A terminal is one descriptor with two directions."""
+    def _stream(self, event: int) -> None:
+        if event & select.POLLOUT:
+            self.streams.feed()
+        if event & ~select.POLLOUT:
+            self.streams.read()
 
-        def both(event: int) -> None:
-            if first is not None and event & ~select.POLLOUT:
-                first(event)
-            if event & select.POLLOUT:
-                second(event)
-
-        return both
+    def _deliver(self, kind: int, data: bytes) -> None:
+        for connection in self.connections:
+            if kind in connection.streams:
+                connection.send(kind, data)
 
     def _child_spoke(self, _: int) -> None:
         before = self.walk.stage
@@ -164,82 +164,6 @@ class Monitor:
     def _announce_started(self) -> None:
         self.began = time.time_ns()
         self._tell(self.control, {"is": "started"})
-
-    # --- streams ---
-
-    def _make_pipes(self) -> list[int]:
-        """Make the container's streams; return its ends of them, none for a terminal, which comes from inside."""
-        if self.request.terminal:
-            return []
-        theirs = []
-        if self.request.stdin:
-            read, self.stdin = os.pipe2(os.O_CLOEXEC)
-            os.set_blocking(self.stdin, False)
-            theirs.append(read)
-        else:
-            theirs.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
-        for kind in (STDOUT, STDERR):
-            ours, write = os.pipe2(os.O_CLOEXEC)
-            os.set_blocking(ours, False)
-            self.outputs[ours] = kind
-            theirs.append(write)
-        return theirs
-
-    def _terminal(self, master: int) -> None:
-        os.set_blocking(master, False)
-        self.outputs[master] = STDOUT
-        if self.request.stdin:
-            self.stdin = master
-
-    def _output(self, _: int) -> None:
-        for fd in list(self.outputs):
-            self._read(fd)
-
-    def _read(self, fd: int) -> None:
-        try:
-            data = os.read(fd, _CHUNK)
-        except BlockingIOError:
-            return
-        except OSError:  # EIO: the last process has closed the terminal
-            data = b""
-        if not data:
-            del self.outputs[fd]
-            if fd == self.stdin:
-                self.stdin = None
-            os.close(fd)
-            return
-        kind = self.outputs[fd]
-        self.log.write(_STREAMS[kind], data)
-        for connection in self.connections:
-            if kind in connection.streams:
-                connection.send(kind, data)
-
-    def _feed(self, _: int) -> None:
-        """Give the container what its stdin takes now."""
-        if self.stdin is None:
-            return
-        try:
-            del self.unwritten[: os.write(self.stdin, self.unwritten)]
-        except BlockingIOError:
-            return
-        except OSError:  # EPIPE: it does not read any more
-            self.unwritten.clear()
-            self._drop_stdin()
-        if not self.unwritten and self.closing:
-            self._drop_stdin()
-
-    closing = False  # stdin is to be closed when all is written
-
-    def _close_stdin(self) -> None:
-        if self.stdin is not None and not self.request.terminal:
-            self.closing = True
-            if not self.unwritten:
-                self._drop_stdin()
-
-    def _drop_stdin(self) -> None:
-        if self.stdin is not None and self.stdin not in self.outputs:
-            os.close(self.stdin)
-            self.stdin = None
 
     # --- clients ---
 
@@ -291,12 +215,11 @@ class Monitor:
                     raise ValueError(f"no such message: {message.get('do')!r}")
             except (ValueError, TypeError, KeyError, msgspec.MsgspecError, OSError) as error:
                 self._tell(connection, {"is": "error", "message": str(error)})
-        elif kind == STDIN and connection.stdin and self.stdin is not None and not self.closing:
+        elif kind == STDIN and connection.stdin:
             if payload:
-                self.unwritten += payload
-                self._feed(0)
+                self.streams.write(payload)
             elif self.request.stdin_once:
-                self._close_stdin()
+                self.streams.close_stdin()
 
     def _obey(self, connection: Connection, message: dict[str, Any]) -> bool:
         """Do what a message says; say whether it was understood."""
@@ -309,11 +232,9 @@ class Monitor:
         elif do == "attach":
             connection.attached = True
             connection.stdin = bool(message["stdin"])
-            connection.streams = {kind for kind, name in _STREAMS.items() if message[name]}
+            connection.streams = {kind for kind, name in NAMES.items() if message[name]}
         elif do == "resize":
-            size = struct.pack("HHHH", int(message["rows"]), int(message["columns"]), 0, 0)
-            for fd in self.outputs if self.request.terminal else ():
-                fcntl.ioctl(fd, TIOCSWINSZ, size)
+            self.streams.resize(int(message["rows"]), int(message["columns"]))
         elif do == "signal":
             if self.code is not None or not self.walk.pid:
                 raise ProcessLookupError(errno.ESRCH, "the container's process is gone")
@@ -374,18 +295,21 @@ class Monitor:
     def _end(self) -> None:
         """The container has ended: take its output to the last byte, tear down, say how it was."""
         oom = out_of_memory(self.cgroups)
-        if self.cgroups:
-            PureCgroups().kill(self.cgroups)  # what is left of it would keep the pipes open
-        deadline = time.monotonic() + 1
-        while self.outputs and time.monotonic() < deadline:
-            before = len(self.outputs), sum(c.unsent for c in self.connections)
-            self._output(0)
-            if before == (len(self.outputs), sum(c.unsent for c in self.connections)):
-                time.sleep(0.001)
-        self.log.close()
+        errors: list[str] = []
+        if self.cgroups:  # what is left of it would keep the pipes open
+            self._attempt("cgroup.kill", {"dirs": self.cgroups}, errors)
+        deadline = time.monotonic() + 1  # a process outside the group can hold them open for ever
+        while self.streams.outputs and time.monotonic() < deadline:
+            poll = select.poll()
+            for fd in self.streams.outputs:
+                poll.register(fd, select.POLLIN)
+            poll.poll(100)
+            self.streams.read()
+        self.streams.log.close()
         if self.foreign:
             self.foreign.delete()
-        errors = self._tear_down()
+        for undo in self.request.teardown:
+            self._attempt(undo.op, undo.args, errors)
         exited = Exited(self.code or 0, self.began, self.ended, self.signal, oom, "; ".join(errors))
         self._write_file(f"{self.request.state_dir}/exit", _reports.encode(exited).decode())
         self._shut_door()
@@ -394,18 +318,16 @@ class Monitor:
                 self._tell(connection, exited)
         self._drain()
 
-    def _tear_down(self) -> list[str]:
-        errors = []
-        for undo in self.request.teardown:
-            began, start = time.time_ns(), time.perf_counter_ns()
-            message = None
-            try:
-                host.run(undo.op, undo.args)
-            except MinidockError as error:
-                message = error.message
-                errors.append(message)
-            self._record(Step(undo.op, undo.args, "host", began, time.perf_counter_ns() - start, message))
-        return errors
+    def _attempt(self, op: str, args: dict[str, Any], errors: list[str]) -> None:
+        """Run one step of the end; its failure keeps no other step from running."""
+        began, start = time.time_ns(), time.perf_counter_ns()
+        message = None
+        try:
+            host.run(op, args)
+        except MinidockError as error:
+            message = error.message
+            errors.append(message)
+        self._record(Step(op, args, "host", began, time.perf_counter_ns() - start, message))
 
     def _drain(self) -> None:
         """Wait until every client has taken its last bytes, or has gone."""
