@@ -315,7 +315,7 @@ OPS: dict[str, Op] = {
     "nft.apply": Op(
         "One atomic transaction puts our rules into our own table; no rule of others is touched.",
         "nft(8), libnftables-json(5)",
-        lambda a: f"nft -f - <<'EOF'\n{a['rules']}\nEOF",
+        lambda a: f"nft -f - <<'EOF'\n{a['rules'].rstrip()}\nEOF",
         lambda a: ("nft.apply", {"table": a["table"], "rules": a["undo"]}) if a.get("undo") else None,
     ),
     "conntrack.forget": Op(
