@@ -15,7 +15,7 @@ Published ports are elements of two maps, so that one more port is one small tra
 replaced as a whole, in one transaction too, with all ports in it: there is no moment without rules.
 
 An ``accept`` of ours ends only our own chain's opinion; a ``drop`` is final. So other tables can forbid what we allow
-(:mod:`minidock.networks.foreign`), and our chain says ``accept`` at once to what is none of our business.
+(``foreign``), and our chain says ``accept`` at once to what is none of our business.
 
 Sources: nft(8), and its hooks' picture at https://wiki.nftables.org/wiki-nftables/index.php/Netfilter_hooks.
 """
