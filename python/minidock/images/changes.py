@@ -35,7 +35,7 @@ def apply_changes(config: ExecutionConfig, changes: Iterable[str]) -> ExecutionC
                 continue
             apply = _CHANGES.get(word.upper())
             if apply is None:
-                raise InvalidArgument(f"{word.upper()[:40]} is not a valid change command")
+                raise InvalidArgument(f"{word.lower()[:40]} is not a valid change command")
             if not rest.strip():
                 raise InvalidArgument(f"{word.upper()} requires at least one argument")
             config = apply(config, rest.strip())
