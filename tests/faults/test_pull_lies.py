@@ -17,7 +17,7 @@ from tests.support.images import Image, descriptor, image, sha256, tar, with_man
 from tests.support.liar import Answer, Asked, Liar, Lie, truth
 from tests.support.pulls import lab
 
-from minidock.errors import DigestMismatch, MinidockError, RegistryError, Unsupported
+from minidock.errors import DigestMismatch, MinidockError, RegistryError, Unavailable, Unsupported
 from minidock.oci.manifest import (
     DOCKER_MANIFEST,
     MAX_LAYERS,
@@ -202,6 +202,12 @@ LIES: dict[str, tuple[Image, Lie, type[MinidockError]]] = {
         truth,
         RegistryError,
     ),
+    "ten thousand header fields": (
+        GOOD,
+        about_manifest(lambda answer: answer.headers.update({f"X-{n}": "x" for n in range(10_000)})),
+        Unavailable,
+    ),
+    "a header field of a megabyte": (GOOD, about_manifest(set_header("X-Long", "x" * (1 << 20))), Unavailable),
     "error body of 100 MiB": (GOOD, about_manifest(set_status(400, b"[" * (100 << 20))), RegistryError),
 }
 

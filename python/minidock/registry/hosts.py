@@ -12,8 +12,8 @@ are hosts, ``host:port`` or CIDR blocks, as in Docker: for these, and only for t
 the certificate, and then http. A registry that is not listed is never spoken to without TLS.
 
 Certificates: ``<folder>/<host:port>/*.crt`` are authorities for that host, ``*.cert`` and ``*.key`` our own, as Docker
-has them in ``/etc/docker/certs.d``. Proxies: ``HTTPS_PROXY``, ``HTTP_PROXY``, ``NO_PROXY``, also in lower case, read as
-Go does.
+has them in ``/etc/docker/certs.d``; ours, ``/etc/minidock/certs.d``, is looked into first. Proxies: ``HTTPS_PROXY``,
+``HTTP_PROXY``, ``NO_PROXY``, also in lower case, read as Go does.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class RegistryHosts(msgspec.Struct, frozen=True):
 
     mirrors: Mapping[str, tuple[str, ...]] = {}
     insecure: tuple[str, ...] = ()
-    certificates: tuple[str, ...] = ("/etc/docker/certs.d",)
+    certificates: tuple[str, ...] = ("/etc/minidock/certs.d", "/etc/docker/certs.d")
     proxies: Mapping[str, str] = {}
 
 
