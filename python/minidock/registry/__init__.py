@@ -12,7 +12,7 @@ return values, and can be tested and read without a network. One module talks to
 ============ ======================================================================================
 module       what it is
 ============ ======================================================================================
-messages     :class:`Request` and :class:`Reply`, the values that the others exchange
+messages     ``Request`` and ``Reply``, the values that the others exchange
 protocol     requests for manifests, blobs and tags; what their answers mean
 refusals     a registry's error answers as errors of ours, in Docker's words
 redirects    where an answer may send us, and what may not come along
@@ -22,7 +22,7 @@ credentials  ``~/.docker/config.json`` and the credential helpers
 hosts        mirrors, insecure registries, proxies, certificates
 retry        whether to try again, and when
 transport    the only module that opens connections
-client       :class:`RegistryClient`: all of it together
+client       ``RegistryClient``: all of it together
 ============ ======================================================================================
 
 Source: OCI distribution-spec; distribution's token authentication specification; RFC 9110.

@@ -6,7 +6,7 @@
     GET /v2/<name>/blobs/<digest>               a blob; with ``Range: bytes=N-`` the rest of one
     GET /v2/<name>/tags/list                    the tags
 
-A blob's answer has one of these meanings (:func:`judge_blob`)::
+A blob's answer has one of these meanings (``judge_blob``)::
 
     we have N of S bytes    answer                           meaning
     N = 0                   200                              the blob, from its first byte

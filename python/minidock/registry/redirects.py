@@ -3,7 +3,7 @@
 Registries redirect blobs to a content network with a signed URL. Three rules keep that harmless:
 
 - ``Authorization`` goes to the origin that it was made for and to no other (CVE-2020-15157 was such a leak);
-- never from https to http, never to another scheme, never to an address of :mod:`~minidock.registry.addresses`;
+- never from https to http, never to another scheme, never to an address that ``addresses.py`` refuses;
 - ten hops at most, as in Go's client.
 
 A layer's ``urls`` field, which names servers too, is not followed at all.
