@@ -17,11 +17,11 @@ protocol     requests for manifests, blobs and tags; what their answers mean
 refusals     a registry's error answers as errors of ours, in Docker's words
 redirects    where an answer may send us, and what may not come along
 addresses    addresses that no registry may send us to
-auth         ``WWW-Authenticate``, Basic and Bearer tokens
+auth         Basic and Bearer tokens, and who gets a password;  challenges: reading ``WWW-Authenticate``
 credentials  ``~/.docker/config.json`` and the credential helpers
 hosts        mirrors, insecure registries, proxies, certificates
 retry        whether to try again, and when
-transport    the only module that opens connections
+transport    the only module that opens connections;  connections: where they arrive, and why they fail
 client       ``RegistryClient``: all of it together
 ============ ======================================================================================
 
