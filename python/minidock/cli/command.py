@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from minidock.cli.flags import Flag, Values, parse
 from minidock.cli.kinds import HELP, HELP_LONG_ONLY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from minidock.cli.session import Session
 
 

@@ -15,12 +15,9 @@ that ``--net`` is another spelling of ``--network``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-
-from minidock.cli.values.quoting import quote, quote_character
-
-TYPE_CHECKING = False  # `import typing` would cost as much as all of this folder
+TYPE_CHECKING = False  # `import typing`, and even collections.abc, would cost as much as all of this folder
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
 
@@ -120,6 +117,8 @@ class Values:
         try:
             value = flag.kind.parse(text)
         except ValueError as wrong:
+            from minidock.cli.values.quoting import quote
+
             raise FlagError(f"invalid argument {quote(text)} for {quote(flag.spelled)} flag: {wrong}") from None
         if flag.kind.repeats:
             self._values[flag.into].append(value)
@@ -178,15 +177,21 @@ def _bundle(letters: str, flags: dict[str, Flag], left: list[str], values: Value
         letter, rest = letters[0], letters[1:]
         flag = flags.get(letter)
         if flag is None:
-            raise FlagError(f"unknown shorthand flag: {quote_character(letter)} in -{letters}")
+            raise FlagError(f"unknown shorthand flag: {_quoted(letter)} in -{letters}")
         if flag.short_deprecated:
             values.notices.append(f"Flag shorthand -{letter} has been deprecated, {flag.short_deprecated}")
         if len(rest) > 1 and rest[0] == "=":
             return values.set(flag, rest[1:])
         if flag.kind.implied is None:
             if not rest and not left:
-                raise FlagError(f"flag needs an argument: {quote_character(letter)} in -{letters}")
+                raise FlagError(f"flag needs an argument: {_quoted(letter)} in -{letters}")
             return values.set(flag, rest or left.pop())
         values.set(flag, flag.kind.implied)
         letters = rest
     return None
+
+
+def _quoted(letter: str) -> str:
+    from minidock.cli.values.quoting import quote_character
+
+    return quote_character(letter)

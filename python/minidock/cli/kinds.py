@@ -3,9 +3,38 @@
 from __future__ import annotations
 
 from minidock.cli.flags import Flag, Kind
-from minidock.cli.values.durations import parse_duration
-from minidock.cli.values.numbers import parse_bool, parse_int, parse_uint
-from minidock.cli.values.sizes import parse_size
+
+# The readers of values are imported when the first such value is read: most commands read none.
+
+
+def _bool(text: str) -> bool:
+    from minidock.cli.values.numbers import parse_bool
+
+    return parse_bool(text)
+
+
+def _int(text: str) -> int:
+    from minidock.cli.values.numbers import parse_int
+
+    return parse_int(text)
+
+
+def _uint(text: str, bits: int = 64) -> int:
+    from minidock.cli.values.numbers import parse_uint
+
+    return parse_uint(text, bits)
+
+
+def _size(text: str) -> int:
+    from minidock.cli.values.sizes import parse_size
+
+    return parse_size(text)
+
+
+def _duration(text: str) -> int:
+    from minidock.cli.values.durations import parse_duration
+
+    return parse_duration(text)
 
 
 def _filter(text: str) -> tuple[str, str]:
@@ -18,12 +47,12 @@ def _filter(text: str) -> tuple[str, str]:
 
 
 STRING = Kind("string", str, "")
-BOOL = Kind("", parse_bool, False, implied="true")
-INT = Kind("int", parse_int, 0)
-UINT = Kind("uint", parse_uint, 0)
-UINT16 = Kind("uint16", lambda text: parse_uint(text, 16), 0)
-BYTES = Kind("bytes", parse_size, 0)
-DURATION = Kind("duration", parse_duration, 0)
+BOOL = Kind("", _bool, False, implied="true")
+INT = Kind("int", _int, 0)
+UINT = Kind("uint", _uint, 0)
+UINT16 = Kind("uint16", lambda text: _uint(text, 16), 0)
+BYTES = Kind("bytes", _size, 0)
+DURATION = Kind("duration", _duration, 0)
 LIST = Kind("list", str, repeats=True)
 STRINGS = Kind("strings", str, repeats=True)
 FILTER = Kind("filter", _filter, repeats=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 
 from minidock.cli.command import Command, WrongWords
 from minidock.cli.exits import CommandFailed, complain, flag_error, report, wrong_words
@@ -18,6 +17,10 @@ from minidock.cli.flags import Flag, FlagError, Values, parse
 from minidock.cli.kinds import BOOL, HELP, LIST, STRING
 from minidock.cli.session import AS_SHELL, STEPS, Session
 from minidock.cli.table import ALIASES, GROUPS, TOP, Entry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LEVELS = ("debug", "info", "warn", "warning", "error", "fatal")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 
 from minidock.cli.exits import BadRequest
 from minidock.cli.flags import Flag, Kind, Values
@@ -11,8 +10,6 @@ from minidock.cli.kinds import BOOL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from minidock.engine import Engine
     from minidock.trace.recorder import Listener
 
@@ -53,16 +50,13 @@ class Session:
         """Whether nothing may be changed."""
         return bool(self.setting(values, "dry-run"))
 
-    @contextmanager
-    def engine(self, values: Values | None = None) -> Iterator[Engine]:
+    def engine(self, values: Values | None = None) -> Engine:
         """Open the engine; the steps are explained if *values* (of a command with :data:`STEPS`) say so."""
         dry = values is not None and self.dry(values)
         listeners = [] if values is None else self._listeners(str(self.setting(values, "explain")), dry)
-        with self.open_engine(listeners, dry) as engine:
-            yield engine
+        return self.open_engine(listeners, dry)
 
-    @contextmanager
-    def open_engine(self, listeners: list[Listener], dry: bool) -> Iterator[Engine]:
+    def open_engine(self, listeners: list[Listener], dry: bool) -> Engine:
         """Open the engine with these listeners of its steps.
 
         :raises BadRequest: another host or context is asked for.
@@ -70,8 +64,7 @@ class Session:
         refuse_remote(self.settings)
         from minidock.engine import Engine
 
-        with Engine.open(self.settings["root"] or None, listeners, dry) as engine:
-            yield engine
+        return Engine.open(self.settings["root"] or None, listeners, dry)
 
     @staticmethod
     def _listeners(form: str, dry: bool) -> list[Listener]:

@@ -6,10 +6,10 @@ and its short form (``images``) are the same object.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from minidock.cli.command import Command
 
 
@@ -26,10 +26,9 @@ class Entry:
 
     def load(self) -> Command:
         """Import the module and return its command."""
-        from importlib import import_module
-
         module, _, name = self.where.partition(":")
-        command: Command = getattr(import_module(f"minidock.cli.commands.{module}"), name)
+        loaded = __import__(f"minidock.cli.commands.{module}", fromlist=[name])  # importlib would be one more import
+        command: Command = getattr(loaded, name)
         return command
 
 
