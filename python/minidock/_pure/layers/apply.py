@@ -81,7 +81,7 @@ class Placer:
             elif what == "whiteout":
                 self._whiteout(path)
             elif what == "opaque":
-                self._make_opaque(self.tree.find(path, self._make))
+                self._make_opaque(path)
             else:
                 self._node(path, entry, reader)
         for path, wanted in sorted(self._later.items()):
@@ -185,11 +185,9 @@ class Placer:
     def _whiteout(self, path: bytes) -> None:
         folder, name = split(path)
         if not self._opaque:
-            try:
-                parent = self.tree.find(folder, None)
-            except (FileNotFoundError, NotADirectoryError):
-                return
-            self._delete_lower(parent.fd, name, join(parent.path, name))
+            place = self._look(folder)
+            if place is not None:
+                self._delete_lower(place.fd, name, join(place.path, name))
             return
         parent = self.tree.find(folder, self._make)
         path = join(parent.path, name)
@@ -210,11 +208,20 @@ class Placer:
             finally:
                 os.close(fd)
 
-    def _make_opaque(self, place: Place) -> None:
+    def _make_opaque(self, folder: bytes) -> None:
         if self._opaque:
-            os.setxattr(place.fd, self._opaque, b"y")
-        else:
+            os.setxattr(self.tree.find(folder, self._make).fd, self._opaque, b"y")
+            return
+        place = self._look(folder)
+        if place is not None:
             self._delete_below(place.fd, place.path)
+
+    def _look(self, folder: bytes) -> Place | None:
+        """Return a folder if it is there; where it is not, there is nothing to delete."""
+        try:
+            return self.tree.find(folder, None)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def _delete_below(self, folder: int, path: bytes) -> None:
         for name in names_in(folder):

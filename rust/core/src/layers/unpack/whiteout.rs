@@ -20,10 +20,9 @@ impl Placer<'_> {
     pub fn whiteout(&mut self, path: &[u8]) -> Result<()> {
         let (folder, name) = names::split(path);
         if self.ground.whiteouts == Whiteouts::Delete {
-            return match self.tree.find(folder, &mut LookOnly(&mut self.ground)) {
-                Ok(parent) => self.delete_lower(&parent.folder.fd, name, &join(&parent.path, name)),
-                Err(error) if is_absent(&error) => Ok(()),
-                Err(error) => Err(error),
+            return match self.look(folder)? {
+                Some(parent) => self.delete_lower(&parent.folder.fd, name, &join(&parent.path, name)),
+                None => Ok(()),
             };
         }
         let parent = self.tree.find(folder, &mut self.ground)?;
@@ -48,10 +47,22 @@ impl Placer<'_> {
 
     /// Makes the folder opaque, or empties it of what the layers below put there.
     pub fn opaque(&mut self, folder: &[u8]) -> Result<()> {
-        let place = self.tree.find(folder, &mut self.ground)?;
-        match self.ground.whiteouts.opaque() {
-            Some(attribute) => set_opaque(&place.folder.fd, attribute, &place.path),
-            None => self.delete_below(&place.folder.fd, &place.path),
+        if let Some(attribute) = self.ground.whiteouts.opaque() {
+            let place = self.tree.find(folder, &mut self.ground)?;
+            return set_opaque(&place.folder.fd, attribute, &place.path);
+        }
+        match self.look(folder)? {
+            Some(place) => self.delete_below(&place.folder.fd, &place.path),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns a folder if it is there; where it is not, there is nothing to delete.
+    fn look(&mut self, folder: &[u8]) -> Result<Option<Place>> {
+        match self.tree.find(folder, &mut LookOnly(&mut self.ground)) {
+            Ok(place) => Ok(Some(place)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
