@@ -22,7 +22,6 @@ from tests.support.stores import (
     temporary_folder,
 )
 
-from minidock.errors import MinidockError
 from minidock.store.check import ERROR, check
 from minidock.store.layout import Layout
 from minidock.store.store import Store
@@ -176,10 +175,3 @@ def test_a_fault_at_every_call_that_orders_the_disk(layout: Layout, call: str, f
             break
         hit += 1
     assert 1 <= hit < MOST - 2
-
-
-def test_an_error_of_the_store_is_one_of_ours() -> None:
-    """What the loops above look for in the text is a class of ours."""
-    from minidock.errors import StepFailed
-
-    assert issubclass(StepFailed, MinidockError)

@@ -17,6 +17,7 @@ from minidock.oci.digest import Digest
 from minidock.oci.image import ImageConfig, RootFS, chain_ids
 from minidock.oci.manifest import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor, Manifest
 from minidock.store.layout import Layout
+from minidock.store.leases import Lease
 from minidock.store.rows import BlobRef, ContainerRow, ImageRow, NameRow
 from minidock.store.store import Store
 from minidock.store.tree import remove_tree
@@ -64,19 +65,21 @@ def digest_of(data: bytes | str) -> Digest:
     return Digest.from_hex(hashlib.sha256(data if isinstance(data, bytes) else data.encode()).hexdigest())
 
 
-def apply_layers(store: Store, names: Sequence[str]) -> Digest | None:
+def apply_layers(store: Store, names: Sequence[str], lease: Lease | None = None) -> Digest | None:
     """Apply layers, each with one file of its name; return the topmost chainID."""
+    if lease is None:
+        with store.lease("apply") as own:
+            return apply_layers(store, names, own)
     chains = chain_ids(tuple(digest_of(name) for name in names))
-    with store.lease("apply") as lease:
-        prepared = []
-        for position, name in enumerate(names):
-            parent = chains[position - 1] if position else None
-            layer = store.snapshots.prepare_layer(lease, chains[position], parent)
-            if layer is not None:
-                Path(layer.path, f"file-{name}").write_text(name)
-                layer.size = len(name)
-                prepared.append(layer)
-        store.snapshots.commit(prepared)
+    prepared = []
+    for position, name in enumerate(names):
+        parent = chains[position - 1] if position else None
+        layer = store.snapshots.prepare_layer(lease, chains[position], parent)
+        if layer is not None:
+            Path(layer.path, f"file-{name}").write_text(name)
+            layer.size = len(name)
+            prepared.append(layer)
+    store.snapshots.commit(prepared)
     return chains[-1] if chains else None
 
 
@@ -102,7 +105,7 @@ def add_image(store: Store, name: str, layers: Sequence[str]) -> ImageRow:
     with store.lease(f"pull {name}") as lease:
         for data in (manifest_bytes, config_bytes, *(data for _, data in blobs)):
             store.blobs.add(lease, data)
-        chain = apply_layers(store, layers)
+        chain = apply_layers(store, layers, lease)
         row = ImageRow(
             id=config_digest,
             manifest=manifest_digest,

@@ -21,7 +21,8 @@ from minidock.store.tree import mounts_below
 def gather(store: Store) -> Facts:
     """Collect the facts. Under the lock ``gc`` they stay true; without it they are a snapshot for the eye."""
     layout, rows = store.layout, store.rows
-    leases = store.leases.all()
+    # Leases before rows: a pull ends its lease when its rows are there, so that one of the two is seen.
+    leases, lease_refs = store.leases.all(), store.leases.refs()
     running = store.state.running.all()
     return Facts(
         images=tuple(rows.images.all()),
@@ -31,7 +32,7 @@ def gather(store: Store) -> Facts:
         containers=tuple(rows.containers.all()),
         leases=tuple(leases),
         holding=frozenset(row.id for row in leases if holds(row)),
-        lease_refs=tuple(store.leases.refs()),
+        lease_refs=tuple(lease_refs),
         running=tuple(row.id for row in running),
         alive=frozenset(r.id for r in running if is_alive(r.pid, r.start) or is_alive(r.monitor, r.monitor_start)),
         mounted=frozenset(_second_name(layout.root, mount) for mount in mounts_below(layout.root)),
