@@ -175,7 +175,7 @@ def test_a_collector_never_takes_what_a_pull_counts_on(layout: Layout) -> None:
             with store.transaction("rmi") as rows:
                 rows.images.remove(image.id)
 
-    assert many(60, 12, command) == []
+    assert many(160, 16, command) == []
     with open_store(layout) as store:
         assert collect(store, no_undo).failed == ()
         assert os.listdir(f"{layout.root}/blobs/sha256") == os.listdir(f"{layout.root}/snapshots") == []

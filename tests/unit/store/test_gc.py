@@ -307,6 +307,28 @@ def test_who_is_just_being_born_is_no_garbage(store: Store) -> None:
     assert store.snapshots.mount_of("young").lower == ()
 
 
+def test_a_pull_that_ends_while_the_facts_are_collected_is_seen(
+    layout: Layout, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull = open_store(layout)
+    lease = pull.lease("pull")
+    digest = pull.blobs.add(lease, b"layer")
+    images = store.rows.images
+    all_of_them = images.all
+
+    def then_the_pull_ends() -> list[ImageRow]:
+        before = all_of_them()
+        with pull.transaction("image") as rows:
+            rows.images.add(IMAGE)
+            rows.blobs.add(BlobRef(IMAGE.id, digest, "layer", "m", 5))
+        lease.release()
+        return before
+
+    monkeypatch.setattr(images, "all", then_the_pull_ends)
+    assert [each for each in decide(store) if each.goes] == []
+    pull.close()
+
+
 def test_a_running_row_without_a_container_goes(store: Store) -> None:
     with store.state.transaction() as state:
         state.running.add(RunningRow(id="gone", status="running", pid=1 << 22, start=5))
