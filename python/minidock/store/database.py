@@ -228,7 +228,8 @@ class Database:
 
     def _missing_log(self) -> bool:
         """SQLite removes ``-shm`` before ``-wal``: the first without the second was not its doing."""
-        return os.path.exists(f"{self.path}-shm") and not os.path.exists(f"{self.path}-wal")
+        index, log = f"{self.path}-shm", f"{self.path}-wal"
+        return os.path.exists(index) and not os.path.exists(log) and os.path.exists(index)
 
     def _patient(self, action: Callable[[], T]) -> T:
         """Run *action*, again and again while the database is busy, for at most :data:`PATIENCE`."""

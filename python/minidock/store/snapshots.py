@@ -304,7 +304,7 @@ class Snapshots:
             return
         # The upper folder is the root that the container sees: it must look like the one below.
         mode, owner = self._look(below)
-        self._disk.folder(f"{folder}/fs", mode, owner)
+        self._disk.folder(f"{folder}/fs", mode, *([owner] if owner else []))
 
     def _layer_row(self, layer: PreparedLayer) -> SnapshotRow:
         return SnapshotRow(
@@ -336,7 +336,8 @@ class Snapshots:
             info = os.stat(f"{self._layout.snapshot(below.key)}/fs")
         except FileNotFoundError:
             raise _broken(below) from None
-        return info.st_mode & 0o7777, (info.st_uid, info.st_gid)
+        owner = (info.st_uid, info.st_gid)
+        return info.st_mode & 0o7777, () if owner == (os.geteuid(), os.getegid()) else owner
 
     def _stack(self, key: str | None) -> tuple[str, ...]:
         folders: list[str] = []

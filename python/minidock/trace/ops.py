@@ -65,7 +65,7 @@ OPS: dict[str, Op] = {
     "store.folder": Op(
         "A folder of its own keeps these files apart from all others.",
         "mkdir(2)",
-        lambda a: f"mkdir -m {a.get('mode', 0o700):04o} {sh.quoted(a['path'])}",
+        sh.folder,
         lambda a: ("store.remove", {"path": a["path"]}),
     ),
     "store.commit": Op(

@@ -48,6 +48,14 @@ def lines(template: str, key: str) -> Shell:
     return lambda a: "\n".join(template.format(quoted(value)) for value in a[key]) or None
 
 
+def folder(a: Args) -> str:
+    """A new folder with its mode, and its owner where that is not us."""
+    command = f"mkdir -m {a.get('mode', 0o700):04o} {quoted(a['path'])}"
+    if a.get("owner"):
+        command += f" && chown {a['owner'][0]}:{a['owner'][1]} {quoted(a['path'])}"
+    return command
+
+
 def quoted(value: Any) -> str:
     """One word for a shell."""
     return shlex.quote(str(value))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.support.stores import Steps
 
 from minidock.errors import StepFailed
 from minidock.store.disk import Disk, DryDisk, RealDisk
+from minidock.trace.ops import describe
 from minidock.trace.recorder import Recorder, recorded
 
 DISK = RealDisk()
@@ -87,3 +89,12 @@ def test_sync_reaches_the_file_system(folder: str) -> None:
     DISK.sync(folder)
     with pytest.raises(StepFailed):
         DISK.sync(f"{folder}/missing")
+
+
+def test_a_folder_can_be_made_by_hand(folder: str) -> None:
+    command = describe("store.folder").shell(
+        {"path": f"{folder}/a b", "mode": 0o1750, "owner": [os.getuid(), os.getgid()]}
+    )
+    assert command is not None
+    subprocess.run(["sh", "-ec", command], check=True)
+    assert os.stat(f"{folder}/a b").st_mode & 0o7777 == 0o1750
