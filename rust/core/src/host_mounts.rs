@@ -83,10 +83,7 @@ pub enum Contents {
 
 /// Read a regular file in the tree `root`; links are resolved inside.
 pub fn read_file(root: BorrowedFd<'_>, path: &str, limit: u64) -> Result<Contents> {
-    let seen = match root::find(root, path, OFlags::PATH) {
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => return Ok(Contents::Missing),
-        other => other.attempt(|| format!("find {path}"))?,
-    };
+    let Some(seen) = find(root, path, OFlags::PATH)? else { return Ok(Contents::Missing) };
     let stat = fstat(&seen).attempt(|| format!("look at {path}"))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Ok(Contents::Missing); // a fifo would make us wait, a device could do anything
@@ -100,6 +97,18 @@ pub fn read_file(root: BorrowedFd<'_>, path: &str, limit: u64) -> Result<Content
         .read_to_end(&mut bytes)
         .attempt(|| format!("read {path}"))?;
     Ok(if bytes.len() as u64 > limit { Contents::TooLong } else { Contents::Bytes(bytes) })
+}
+
+/// Open a folder inside the tree `root`, never leaving it; `None` if there is none.
+pub fn open_folder(root: BorrowedFd<'_>, path: &str) -> Result<Option<OwnedFd>> {
+    find(root, path, OFlags::RDONLY | OFlags::DIRECTORY)
+}
+
+fn find(root: BorrowedFd<'_>, path: &str, flags: OFlags) -> Result<Option<OwnedFd>> {
+    match root::find(root, path, flags) {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG) => Ok(None),
+        other => Ok(Some(other.attempt(|| format!("find {path}"))?)),
+    }
 }
 
 /// Say which overlay works on the file system of `folder`, by making one and deleting in it.

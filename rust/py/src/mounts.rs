@@ -64,6 +64,16 @@ fn read_file<'py>(py: Python<'py>, root: i32, path: &str, limit: u64) -> PyResul
 }
 
 #[pyfunction]
+fn open_folder(py: Python<'_>, root: i32, path: &str) -> PyResult<Option<i32>> {
+    let open = || {
+        let root: BorrowedFd<'_> = borrow(root)?;
+        host_mounts::open_folder(root, path)
+    };
+    let found = py.detach(open).map_err(|error| step_failed(py, "mount.overlay", error))?;
+    Ok(found.map(IntoRawFd::into_raw_fd))
+}
+
+#[pyfunction]
 fn probe_overlay(py: Python<'_>, folder: &str) -> PyResult<&'static str> {
     py.detach(|| host_mounts::probe_overlay(folder)).map_err(|error| step_failed(py, "mount.overlay", error))
 }
@@ -77,5 +87,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(unpin_network, module)?)?;
     module.add_function(wrap_pyfunction!(mount_view, module)?)?;
     module.add_function(wrap_pyfunction!(read_file, module)?)?;
+    module.add_function(wrap_pyfunction!(open_folder, module)?)?;
     module.add_function(wrap_pyfunction!(probe_overlay, module)?)
 }

@@ -33,5 +33,8 @@ class NativeMounts:
     def read_file(self, root: int, path: str, limit: int) -> bytes | None:
         return _native.read_file(root, path, limit)
 
+    def open_folder(self, root: int, path: str) -> int | None:
+        return _native.open_folder(root, path)
+
     def probe_overlay(self, folder: str) -> str:
         return _native.probe_overlay(folder)
