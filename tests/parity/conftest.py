@@ -7,11 +7,14 @@ import pytest
 from minidock._pure.cgroups import PureCgroups
 from minidock._pure.launch import PureLaunch
 from minidock._pure.mounts import PureMounts
+from minidock.kernel.native.cgroups import NativeCgroups
+from minidock.kernel.native.launch import NativeLaunch
+from minidock.kernel.native.mounts import NativeMounts
 from minidock.kernel.ports import Cgroups, Launch, Mounts
 
-LAUNCH: dict[str, type[Launch]] = {"pure": PureLaunch}
-MOUNTS: dict[str, type[Mounts]] = {"pure": PureMounts}
-CGROUPS: dict[str, type[Cgroups]] = {"pure": PureCgroups}
+LAUNCH: dict[str, type[Launch]] = {"native": NativeLaunch, "pure": PureLaunch}
+MOUNTS: dict[str, type[Mounts]] = {"native": NativeMounts, "pure": PureMounts}
+CGROUPS: dict[str, type[Cgroups]] = {"native": NativeCgroups, "pure": PureCgroups}
 
 
 @pytest.fixture(params=sorted(LAUNCH))
