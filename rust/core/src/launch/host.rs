@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 
 use crate::error::{Attempt, Error, Result};
-use crate::steps::{Op, device_filter, mounts};
+use crate::steps::{BindArgs, Op, OverlayArgs, Planned, TargetArgs, Undo, device_filter, mounts};
 use crate::{cgroups, links};
 
 /// Carry out one step of the host, other than those that make or concern the new process.
@@ -34,14 +34,18 @@ pub fn run(op: &Op) -> Result<()> {
     }
 }
 
-/// The step that takes `op` back, by name and arguments as JSON; `None` if nothing of it would stay.
-pub fn undo(op: &Op) -> Option<Op> {
-    match op {
-        Op::CgroupCreate(args) => Some(Op::CgroupDelete(args.clone())),
-        Op::MountOverlay(args) => Some(Op::MountUnmount(crate::steps::TargetArgs { target: args.target.clone() })),
-        Op::MountBind(args) => Some(Op::MountUnmount(crate::steps::TargetArgs { target: args.target.clone() })),
-        _ => None,
-    }
+/// The step that takes `planned` back; `None` if nothing of it would stay.
+pub fn undo(planned: &Planned) -> Option<Undo> {
+    let target = |target: &str| TargetArgs { target: target.to_owned() };
+    let (op, args) = match &planned.op {
+        Op::CgroupCreate(args) => (Op::CgroupDelete(args.clone()), planned.args.clone()),
+        Op::MountOverlay(OverlayArgs { target: at, .. }) | Op::MountBind(BindArgs { target: at, .. }) => {
+            let args = serde_json::json!({ "target": at });
+            (Op::MountUnmount(target(at)), args.to_string().into_boxed_str())
+        }
+        _ => return None,
+    };
+    Some(Undo { op, args })
 }
 
 /// `mount.unmount`: take away whatever is mounted at `target`.

@@ -59,7 +59,7 @@ pub fn run(plan: Vec<Planned>) -> std::result::Result<i32, Failed> {
         }
         (_, None) => Ok(0),
     };
-    let undone = walk.undo().iter().map(host::run).fold(Ok(()), Result::and);
+    let undone = walk.undo().iter().map(|undo| host::run(&undo.op)).fold(Ok(()), Result::and);
     started?;
     let last = walk.plan().len().saturating_sub(1);
     code.and_then(|code| undone.map(|()| code)).map_err(|error| Failed { index: last, error })

@@ -13,7 +13,7 @@ use crate::error::{Attempt, Error, Result};
 use crate::seccomp;
 use crate::steps::inside::{Prepared, Streams};
 use crate::steps::process::Program;
-use crate::steps::{NsCreateArgs, Op, Planned, Side, namespaces};
+use crate::steps::{NsCreateArgs, Op, Planned, Side, Undo, namespaces};
 use crate::sys;
 use crate::sys::clone::Forked;
 
@@ -103,14 +103,9 @@ impl Walk {
     }
 
     /// The steps that take back what was done on the host so far, the last first.
-    pub fn undo(&self) -> Vec<Op> {
+    pub fn undo(&self) -> Vec<Undo> {
         let done = self.next.min(self.plan.len().saturating_sub(1));
-        self.plan[..=done]
-            .iter()
-            .rev()
-            .filter(|planned| planned.side == Side::Host)
-            .filter_map(|p| host::undo(&p.op))
-            .collect()
+        self.plan[..=done].iter().rev().filter(|planned| planned.side == Side::Host).filter_map(host::undo).collect()
     }
 
     /// Kill what was started, without waiting for it.

@@ -49,10 +49,7 @@ impl Session {
         }
         self.hub.connections[number].reader = reader;
         if !sensible {
-            self.answer(number, &ErrorMessage { message: "what was sent is no frame" });
-            let connection = &mut self.hub.connections[number];
-            (connection.leaving, connection.read_closed) = (true, true);
-            connection.flush();
+            self.hub.connections[number].gone = true; // the protocol says so: who sends no frames is put out
         }
         if !open {
             let connection = &mut self.hub.connections[number];

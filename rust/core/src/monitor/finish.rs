@@ -16,7 +16,7 @@ use crate::cgroups;
 use crate::error::{Attempt, Error, Result};
 use crate::launch::walk::Listener;
 use crate::launch::{Failed, Report, host, now};
-use crate::steps::{Op, namespaces};
+use crate::steps::{Op, Undo, namespaces};
 use crate::sys;
 use crate::sys::mount::{Attributes, mount_setattr};
 
@@ -47,7 +47,8 @@ pub fn exited(mut session: Session) {
     }
     let oom = cgroups::out_of_memory_kills(&groups(&session)) > 0;
     session.walk.delete_foreign();
-    let teardown_error = teardown(&mut session, Vec::new());
+    let undos = std::mem::take(&mut session.request.teardown);
+    let teardown_error = take_back(&mut session, &undos);
     let errors: Vec<String> = [teardown_error, log_error].into_iter().flatten().collect();
     let Some(ended) = session.ended else { return };
     let exited = Exited {
@@ -69,15 +70,17 @@ pub fn exited(mut session: Session) {
     part(session.hub.connections);
 }
 
-/// The launch has failed, or the engine has left before "go": nothing of it may stay.
+/// The launch has failed, or the engine has left before "go": the steps of the plan are taken back.
+///
+/// The teardown list is not run: what it is about was done by the engine, whose journal takes it back.
 pub fn failed(mut session: Session, failed: Option<Failed>) {
     session.walk.kill();
     if let Some(process) = session.walk.process() {
         let _ = waitid(WaitId::PidFd(process.fd.as_fd()), WaitIdOptions::EXITED); // ECHILD: reaped before
     }
     session.stdio = Default::default();
-    let undo = session.walk.undo();
-    let undo_error = teardown(&mut session, undo);
+    let undos = session.walk.undo();
+    let undo_error = take_back(&mut session, &undos);
     session.door.close();
     if let Some(failed) = failed {
         let mut message = failed.error.detail.clone();
@@ -95,16 +98,14 @@ fn groups(session: &Session) -> Vec<String> {
     session.walk.plan().iter().flat_map(|planned| dirs(&planned.op)).collect()
 }
 
-/// Run `first`, then the teardown list. One that fails keeps no other from running; the first error is returned.
-fn teardown(session: &mut Session, first: Vec<Op>) -> Option<String> {
+/// Run all of `undos`. One that fails keeps no other from running; the first error is returned.
+fn take_back(session: &mut Session, undos: &[Undo]) -> Option<String> {
     let mut error = None;
     if let Some(host_mounts) = session.host_mounts.take() {
         let back = sys::namespaces::setns(host_mounts.as_fd(), libc::CLONE_NEWNS as u64);
         error = back.attempt(|| "return to the host's mounts".into()).err().map(|error| error.to_string());
     }
-    let undos = std::mem::take(&mut session.request.teardown);
-    let first = first.iter().map(|op| (op, "{}"));
-    for (op, args) in first.chain(undos.iter().map(|undo| (&undo.op, &*undo.args))) {
+    for Undo { op, args } in undos {
         session.hub.begins();
         let began = now();
         let start = Instant::now();

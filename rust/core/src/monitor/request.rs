@@ -1,10 +1,9 @@
 //! What the monitor is told: the request on the control socket, and the messages on all of them.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::error::Result;
-use crate::steps::{Op, Planned};
+use crate::steps::{Planned, Undo};
 
 /// The first message on the control socket. `runtime_dir` and `state_dir` are the container's folders; its id and its
 /// bundle stand in the request too, for those who read it, and are not needed.
@@ -60,27 +59,6 @@ fn three() -> u32 {
 pub struct ConsoleSize {
     pub height: u16,
     pub width: u16,
-}
-
-/// One step of the teardown list, with its arguments as they came.
-#[derive(Debug)]
-pub struct Undo {
-    pub op: Op,
-    pub args: Box<str>,
-}
-
-impl<'de> Deserialize<'de> for Undo {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Entry<'a> {
-            op: &'a str,
-            #[serde(borrow)]
-            args: &'a RawValue,
-        }
-        let entry = Entry::deserialize(deserializer)?;
-        let op = Op::parse(entry.op, entry.args.get()).map_err(serde::de::Error::custom)?;
-        Ok(Self { op, args: entry.args.get().into() })
-    }
 }
 
 /// Read the request.

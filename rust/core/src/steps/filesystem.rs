@@ -11,6 +11,10 @@ use super::options::Options;
 use crate::error::{Attempt, Error, Result};
 use crate::sys::mount::{Attributes, mount_setattr};
 
+/// For move_mount(2) onto a path of the host that the engine chose: links in it are followed, as mount(8) does.
+pub const HOST_PATH: MoveMountFlags =
+    MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH.union(MoveMountFlags::MOVE_MOUNT_T_SYMLINKS);
+
 /// A file system that is being configured (fsopen(2)).
 pub struct Builder {
     context: OwnedFd,

@@ -80,6 +80,29 @@ impl<'de> Deserialize<'de> for Planned {
     }
 }
 
+/// A step that takes another one back (`minidock.trace.journal.Undo`).
+#[derive(Debug)]
+pub struct Undo {
+    /// What to do.
+    pub op: Op,
+    /// The arguments as they came.
+    pub args: Box<str>,
+}
+
+impl<'de> Deserialize<'de> for Undo {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Entry<'a> {
+            op: &'a str,
+            #[serde(borrow)]
+            args: &'a RawValue,
+        }
+        let entry = Entry::deserialize(deserializer)?;
+        let op = Op::parse(entry.op, entry.args.get()).map_err(serde::de::Error::custom)?;
+        Ok(Self { op, args: entry.args.get().into() })
+    }
+}
+
 /// Declares all operations once: the variant, its name in a plan, and the type of its arguments.
 macro_rules! operations {
     ($($(#[$doc:meta])* $variant:ident($args:ty) = $name:literal,)*) => {

@@ -14,9 +14,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, fstat, fstatfs, statx};
 use rustix::io::Errno;
-use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
+use rustix::mount::{UnmountFlags, move_mount, unmount};
 
-use super::filesystem::{attach, change, copy_mount, new_mount};
+use super::filesystem::{HOST_PATH, attach, change, copy_mount, new_mount};
 use super::options::{self, Options};
 use super::root::{self, Kind};
 use super::{BindArgs, FsArgs, PropagationArgs};
@@ -40,7 +40,7 @@ pub fn bind(args: &BindArgs) -> Result<()> {
     let mount = copy_mount(source.as_fd(), "", options.recursive).attempt(|| format!("bind {}", args.source))?;
     change(mount.as_fd(), &options)?;
     let Some(root) = &args.root else {
-        return move_mount(&mount, "", CWD, args.target.as_str(), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        return move_mount(&mount, "", CWD, args.target.as_str(), HOST_PATH)
             .attempt(|| format!("attach {} at {}", args.source, args.target));
     };
     let kind = match FileType::from_raw_mode(fstat(&source).attempt(|| format!("look at {}", args.source))?.st_mode) {

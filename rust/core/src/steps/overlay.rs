@@ -9,10 +9,10 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, MoveMountFlags, move_mount};
+use rustix::mount::{MountFlags, move_mount};
 use serde::Deserialize;
 
-use super::filesystem::{Builder, copy_mount};
+use super::filesystem::{Builder, HOST_PATH, copy_mount};
 use super::options::Options;
 use crate::error::{Attempt, Error, Result};
 use crate::sys::mount::{Attributes, mount_setattr};
@@ -40,8 +40,9 @@ impl Overlay {
         match self.build() {
             Err(error) if error.is(Errno::INVAL) => self.mount_as_one_string(target),
             Err(error) => Err(error),
-            Ok(mount) => move_mount(&mount, "", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-                .attempt(|| format!("attach the overlay at {target}")),
+            Ok(mount) => {
+                move_mount(&mount, "", CWD, target, HOST_PATH).attempt(|| format!("attach the overlay at {target}"))
+            }
         }
     }
 
