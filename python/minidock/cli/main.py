@@ -78,6 +78,8 @@ def _main(argv: Sequence[str]) -> int:
 
 
 def _dispatch(settings: Values, words: Sequence[str]) -> int:
+    if settings["config"]:
+        os.environ["DOCKER_CONFIG"] = settings["config"]
     name, rest = words[0], words[1:]
     if name == "help":
         return show_help(rest)

@@ -70,7 +70,7 @@ def print_remove(session: Session, names: Sequence[str], *, force: bool, volumes
         for name in names:
             engine.containers.remove(name.strip("/"), force, volumes)
     sys.stdout.write(make_script(_title(), collector.steps))
-    complain("The script does not change the engine's records: run `minidock system check --repair` after it.")
+    complain(f"The engine's records still name what the script removes: after it, run minidock rm {shlex.join(names)}")
     return 0
 
 

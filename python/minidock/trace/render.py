@@ -22,7 +22,7 @@ import msgspec
 from minidock.trace.ops import describe, undo_of
 from minidock.trace.recorder import Listener
 from minidock.trace.step import Step
-from minidock.trace.words import short_args, wrap
+from minidock.trace.words import short_args, short_ids, wrap
 
 WIDTH = 100
 _MARGIN = 11
@@ -31,7 +31,7 @@ _MARGIN = 11
 def renderer(form: str, dry: bool = False, out: TextIO | None = None) -> Listener:
     """Return the listener for ``--explain`` (*form* is ``text`` or ``json``) and ``--dry-run``."""
     if form == "json":
-        return JsonRenderer(out or sys.stderr)
+        return JsonRenderer(out or sys.stderr, dry)
     return TextRenderer(out or sys.stderr, dry)
 
 
@@ -99,7 +99,7 @@ _MOST_LINES = 4
 
 def _command(command: str, room: int) -> list[str]:
     lines = command.split("\n")
-    shown = [_cut(f"$ {line}", room) for line in lines[:_MOST_LINES]]
+    shown = [_cut(f"$ {short_ids(line)}", room) for line in lines[:_MOST_LINES]]
     if len(lines) > _MOST_LINES:
         shown.append(f"  ... and {len(lines) - _MOST_LINES} more lines")
     return shown
@@ -158,10 +158,14 @@ def full(step: Step, state: str) -> JsonStep:
 
 
 class JsonRenderer:
-    """Prints one JSON object per line: each planned step when it is announced, each step when it has ended."""
+    """Prints one JSON object per line: each planned step when it is announced, each step when it has ended.
 
-    def __init__(self, out: TextIO) -> None:
+    :param dry: nothing is done: every step is only planned.
+    """
+
+    def __init__(self, out: TextIO, dry: bool = False) -> None:
         self._out = out
+        self._done = "planned" if dry else "done"
 
     def planned(self, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -171,7 +175,7 @@ class JsonRenderer:
         """Nothing: a step is printed when it is known how it went."""
 
     def ended(self, step: Step) -> None:
-        self._print(full(step, "failed" if step.error else "done"))
+        self._print(full(step, "failed" if step.error else self._done))
 
     def _print(self, step: JsonStep) -> None:
         self._out.write(msgspec.json.encode(step).decode() + "\n")

@@ -62,7 +62,9 @@ def make_script(title: str, steps: Sequence[Step]) -> str:
     born = next((at for at, step in enumerate(steps) if step.op == "ns.create"), len(steps))
     host, plan = list(steps[:born]), list(steps[born:])
     explained = _Explainer()
-    lines = [*_header(title, bool(plan)), *_section("part 1: on the host"), *_cleanup(host)]
+    lines = _header(title, bool(plan))
+    if plan:
+        lines += [*_section("part 1: on the host"), *_cleanup(host)]
     for step in host:
         lines += _host_step(step, explained)
     if plan:
@@ -86,6 +88,8 @@ def _named(lines: Sequence[str], plan: Sequence[Step]) -> list[str]:
             if "'" not in line and not line.startswith("# minidock"):
                 line = re.sub(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])", f"${name}", line)
         named.append(line)
+    if not plan:
+        return named
     at = named.index("work=$(mktemp -d)")
     assignments = [f"export {name}={shlex.quote(word)}" for name, word in reversed(words.items())]
     return [*named[:at], *assignments, *named[at:]]
@@ -230,7 +234,7 @@ def _below(step: Step, root: str) -> Step:
     args = dict(step.args)
     if "paths" in args:
         args["paths"] = [root + path for path in args["paths"]]
-    if step.op == "root.readonly":
+    if step.op in ("root.readonly", "mount.mask"):
         args["root"] = root
     if step.op == "process.cwd":
         args["cwd"] = root + args["cwd"]

@@ -16,6 +16,11 @@ from minidock.trace.step import Args
 Shell = Callable[[Args], str | None]
 
 _PROPAGATION = ("private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable")
+#: Flags of a whole tree of mounts (runtime-spec config.md), and what each is for one mount.
+_RECURSIVE = {
+    f"r{word}": word
+    for word in ("ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec", "noatime", "relatime", "nodiratime")
+}
 _UNSHARE = {
     "mount": "--mount",
     "uts": "--uts",
@@ -89,9 +94,13 @@ def bind(a: Args) -> str:
             0,
             f"[ -e {target} ] || if [ -d {source} ]; then mkdir -p {target}; else mkdir -p {parent}; : > {target}; fi",
         )
-    flags = [word for word in words if word not in ("bind", "rbind", *_PROPAGATION)]
+    flags = [word for word in words if word not in ("bind", "rbind", *_PROPAGATION, *_RECURSIVE)]
     if flags:
         commands.append(f"mount{_with(['remount', 'bind', *flags])} {target}")
+    whole_tree = [_RECURSIVE[word] for word in words if word in _RECURSIVE]
+    if whole_tree:  # mount(8) sets flags of one mount only
+        remount = f'mount{_with(["remount", "bind", *whole_tree])} "$(printf %b "$path")"'
+        commands.append(f"findmnt -rRno TARGET {target} | while read -r path; do {remount}; done")
     return "\n".join([*commands, *(f"mount --make-{word} {target}" for word in words if word in _PROPAGATION)])
 
 
@@ -112,10 +121,11 @@ def _with(words: list[str] | None) -> str:
 
 def mask(a: Args) -> str:
     """A folder is covered by an empty one, a file by /dev/null; what is not there needs nothing."""
+    nothing = quoted(a.get("root", "") + "/dev/null")
     return _for_each(
         a["paths"],
-        'if [ -d "$path" ]; then mount -t tmpfs -o ro,size=4k tmpfs "$path"',
-        'elif [ -e "$path" ]; then mount --bind /dev/null "$path"; fi',
+        'if [ -d "$path" ]; then mount -t tmpfs -o ro,nosuid,nodev,noexec,nr_inodes=1 tmpfs "$path"',
+        f'elif [ -e "$path" ]; then mount --bind {nothing} "$path"; fi',
     )
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from minidock.trace.step import Args
+
+_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 
 #: A list with more items than this is shown by their number.
 _MOST_ITEMS = 4
@@ -32,12 +36,17 @@ def _short(value: object) -> str:
         words = ",".join(_short(item) for item in value)
         simple = all(isinstance(item, (str, int)) for item in value)
         return words if simple and len(value) <= _MOST_ITEMS and len(words) <= _LONGEST else str(len(value))
-    text = " ".join(str(value).split())
+    text = short_ids(" ".join(str(value).split()))
     if len(text) <= _LONGEST:
         return text
     if "/" not in text:
         return text[: _LONGEST - 1] + "…"
     return text[:14] + "…" + text[-(_LONGEST - 15) :]
+
+
+def short_ids(text: str) -> str:
+    """Cut ids and digests of 64 digits to the 12 by which people know them."""
+    return _ID.sub(r"\1…", text)
 
 
 def wrap(text: str, room: int) -> list[str]:
