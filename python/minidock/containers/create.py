@@ -136,7 +136,8 @@ class Creator:
         container = msgspec.structs.replace(container, extra=extra)
         for attempt in range(_ATTEMPTS):
             named = container if container.name else msgspec.structs.replace(container, name=made_up_name(attempt))
-            self._refuse_taken(named.name)
+            if container.name:
+                self._refuse_taken(container.name)
             try:
                 with transaction(self._store.metadata, f"container {named.name}") as rows:
                     for volume in volumes.rows:
