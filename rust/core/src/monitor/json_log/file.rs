@@ -38,7 +38,10 @@ impl RotatingFile {
                 Ok(length) => left = &left[length..],
                 Err(Errno::INTR) => {}
                 Err(errno) => {
-                    ftruncate(&self.file, self.size).attempt(|| format!("take back half an entry of {}", self.path))?;
+                    if left.len() < data.len() {
+                        ftruncate(&self.file, self.size)
+                            .attempt(|| format!("take back half an entry of {}", self.path))?;
+                    }
                     return Err(Error::system(errno, format!("write {}", self.path)));
                 }
             }
