@@ -20,7 +20,7 @@ run: $(BUILT) ## set up, then run a container on the embedded default image, wit
 test: $(BUILT) ## set up, then run the tests (under 15 minutes)
 	@.ci/packages tests/packages.txt
 	cargo test --quiet --workspace --exclude minidock-py
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" --ignore tests/benchmarks
 
 test-slow: $(BUILT) ## the longer tests, with large peers (docker.io, a user-mode kernel, qemu)
 	@.ci/packages tests/packages.txt tests/packages-large.txt

@@ -33,7 +33,7 @@ def write(path: Path, answers: dict[str, str]) -> Path:
 
 
 def test_the_right_card_passes_and_a_wrong_one_does_not(world: World, tmp_path: Path) -> None:
-    parent = "minidock-runtim" if world.kernel == "native" else "python3"
+    parent = "minidock-mon" if world.kernel == "native" else "python3"
     done = check(world, write(tmp_path / "right", {**RIGHT, "parent": parent}))
     assert "6 of 6 right" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0

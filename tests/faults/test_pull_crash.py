@@ -10,10 +10,10 @@ from pathlib import Path
 
 from tests.support.images import image, sha256, tar
 from tests.support.liar import Liar
+from tests.support.paths import PYTHON_PATH, TOP
 from tests.support.pulls import lab
 
 IMAGE = image([tar({"a": b"a" * 100_000}), tar({"b": b"b"})])
-TOP = Path(__file__).parents[2]
 #: What the victim runs: a pull with the killer among its listeners.
 CODE = """
 import sys
@@ -27,9 +27,10 @@ with lab(Path(sys.argv[1]), listeners=[Killer(int(sys.argv[3]))]) as ours:
 
 
 def pull_and_die(root: Path, name: str, at: int) -> int:
-    path = os.pathsep.join([str(TOP), str(TOP / "python"), *sys.path])
     words = [sys.executable, "-c", CODE, str(root), name, str(at)]
-    return subprocess.run(words, env=os.environ | {"PYTHONPATH": path}, cwd=TOP, timeout=60, check=False).returncode
+    return subprocess.run(
+        words, env=os.environ | {"PYTHONPATH": PYTHON_PATH}, cwd=TOP, timeout=60, check=False
+    ).returncode
 
 
 def test_killed_at_every_step(root: Path) -> None:

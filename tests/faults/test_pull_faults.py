@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.support.images import image, sha256, tar
 from tests.support.liar import Answer, Asked, Liar
+from tests.support.paths import PYTHON_PATH
 from tests.support.pulls import Lab, fast, lab
 
 from minidock.errors import DigestMismatch, RegistryError, StoreDamaged, Unavailable
@@ -321,11 +322,12 @@ class TestCompany:  # 29, and "each blob once"
 
         with Liar({"app:1": IMAGE}, lie) as registry, lab(root) as ours:
             code = (
-                "import sys; from pathlib import Path; from tests.support.pulls import lab\n"
+                "import sys; from pathlib import Path; from tests.support.paths import PYTHON_PATH
+from tests.support.pulls import lab\n"
                 "with lab(Path(sys.argv[1])) as ours: ours.pull(sys.argv[2])"
             )
             top = Path(__file__).parents[2]
-            environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(top), str(top / "python"), *sys.path])}
+            environment = os.environ | {"PYTHONPATH": PYTHON_PATH}
             words = [sys.executable, "-c", code, str(root), f"{registry.host}/app:1"]
             with subprocess.Popen(words, env=environment, cwd=top) as first:
                 assert asked_big.wait(30)

@@ -8,9 +8,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
+from tests.support.paths import PYTHON_PATH
 from tests.support.stores import (
     add_container,
     add_image,
@@ -28,7 +28,6 @@ from minidock.store.store import Store
 from minidock.store.sweep import collect
 from minidock.trace.killer import Killer
 
-TOP = Path(__file__).parent.parent.parent
 MOST = 200
 
 
@@ -139,12 +138,11 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 
 
 def under_strace(layout: Layout, call: str, fault: str, number: int) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(TOP / "python"), str(TOP)])
     inject = f"inject={call}:{fault}:when={number}"
     strace = ["strace", "-f", "-qq", "-e", f"trace={call}", "-e", inject, "-o", "/dev/null"]
     return subprocess.run(
         [*strace, sys.executable, "-c", SCRIPT, layout.root, layout.run],
-        env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": PYTHON_PATH, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.paths import PYTHON_PATH
 from tests.support.stores import add_image, layout_in, open_store, temporary_folder
 
 from minidock.store.layout import Layout
 
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
-TOP = Path(__file__).parent.parent.parent
 
 CREATE = """
 import sys
@@ -51,13 +51,12 @@ def layout() -> Iterator[Layout]:
 
 def syncs(layout: Layout, code: str) -> list[str]:
     """Return the files that *code* forces to the disk, by strace."""
-    path = os.pathsep.join([str(TOP / "python"), str(TOP)])
     trace = f"{layout.run}/strace"
     calls = "trace=fsync,fdatasync,syncfs,sync,sync_file_range,msync"
     strace = ["strace", "-f", "-qq", "-y", "-e", calls, "-o", trace]
     subprocess.run(
         [*strace, sys.executable, "-c", code, layout.root, layout.run],
-        env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**os.environ, "PYTHONPATH": PYTHON_PATH, "PYTHONDONTWRITEBYTECODE": "1"},
         timeout=60,
         check=True,
     )

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.paths import PYTHON_PATH
+
 from minidock.oci.codec import encode
 from minidock.oci.digest import Digest
 from minidock.oci.image import ImageConfig, RootFS, chain_ids
@@ -144,11 +146,9 @@ def no_undo(op: str, args: Args) -> None:
 
 def run_python(code: str, *args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run Python code in a process of its own, with the package and the tests importable."""
-    top = Path(__file__).parent.parent.parent
-    path = os.pathsep.join([str(top / "python"), str(top)])
     return subprocess.run(
         [sys.executable, "-c", code, *args],
-        env={**os.environ, "PYTHONPATH": path, **(env or {})},
+        env={**os.environ, "PYTHONPATH": PYTHON_PATH, **(env or {})},
         capture_output=True,
         text=True,
         timeout=100,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests.support.paths import PACKAGE_PATH
+
 #: Modules that cost milliseconds each; some are imported by others of them.
 EXPENSIVE = {
     *("typing", "msgspec", "re", "enum", "collections", "contextlib", "functools", "inspect", "subprocess", "json"),
@@ -15,9 +17,8 @@ EXPENSIVE = {
 def imported(*argv: str) -> set[str]:
     code = f"import sys\nfrom minidock.cli.main import main\nmain({list(argv)!r})\nprint(*sys.modules, file=sys.stderr)"
     # -S: nothing of the environment's own start-up; the package is on the path by -c's folder
-    path = next(entry for entry in sys.path if entry.rstrip("/").endswith("python"))
     done = subprocess.run(
-        [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = [{path!r}]\n{code}"],
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = [{PACKAGE_PATH!r}]\n{code}"],
         capture_output=True,
         text=True,
         check=True,
