@@ -78,7 +78,7 @@ def test_the_program_cannot_be_overwritten(container: Container) -> None:
     container.start(shell("exit 0"))
     created = container.until("created")  # this process is about to become the program, and still ours
     for pid in (created["pid"], created["monitor"]):
-        with pytest.raises(OSError, match="Read-only|Text file busy"):
+        with pytest.raises(OSError, match=r"Read-only|Text file busy"):
             os.open(f"/proc/{pid}/exe", os.O_WRONLY)
     container.tell(do="go")
     assert container.end()["code"] == 0

@@ -322,8 +322,7 @@ class TestCompany:  # 29, and "each blob once"
 
         with Liar({"app:1": IMAGE}, lie) as registry, lab(root) as ours:
             code = (
-                "import sys; from pathlib import Path; from tests.support.paths import PYTHON_PATH
-from tests.support.pulls import lab\n"
+                "import sys; from pathlib import Path; from tests.support.pulls import lab\n"
                 "with lab(Path(sys.argv[1])) as ours: ours.pull(sys.argv[2])"
             )
             top = Path(__file__).parents[2]
