@@ -17,7 +17,7 @@ grep -E '^(Cap|Uid|Gid|Groups|NoNewPrivs)' /proc/self/status
 for kind in mnt uts ipc net pid cgroup; do echo ns $kind $(readlink /proc/self/ns/$kind); done
 echo limit $(ulimit -n) $(cat /proc/self/oom_score_adj)
 cat /proc/self/cgroup | sed 's/^/cgroup /'
-echo first $$
+echo first $$; echo routes $(ip route | sort); echo links $(ip -o link | wc -l) $(ip -4 -o addr show dev eth0)
 cat /proc/self/mounts | sed 's/^/mount /'
 exit 6
 """
@@ -40,6 +40,7 @@ CASES = [
     ],
     ["--network", "none", "--security-opt", "no-new-privileges", "--ulimit", "nofile=64:128", "--oom-score-adj", "50"],
     ["--network", "none", "--workdir", "/new/folder", "--group-add", "44", "--pids-limit", "50", "--privileged"],
+    ["-p", "127.0.0.1:8080:80", "--dns", "192.0.2.53"],
     ["--network", "host", "--ipc", "host", "--pid", "host", "--uts", "host"],
 ]
 
@@ -81,8 +82,8 @@ def seen(text: str) -> dict[str, set[str]]:
 def test_both_see_the_same_inside(world: World, flags: list[str]) -> None:
     words = ["--rm", *flags, "busybox", "sh", "-c", TELL]
     script = world.ok("run", "--as-shell", *words)
-    engine = world.cli("run", *words)
     hand = by_hand(world, script)
+    engine = world.cli("run", *words)
     assert engine.returncode == 6, engine.stderr
     assert hand.returncode == 6, hand.stderr
     ours, theirs = seen(hand.stdout), seen(engine.stdout)

@@ -297,7 +297,7 @@ OPS: dict[str, Op] = {
     "link.address": Op(
         "The link gets an address.",
         "ip-address(8)",
-        lambda a: sh.in_netns(a, f"ip address add {sh.quoted(a['address'])} dev {sh.quoted(a['name'])}"),
+        lambda a: sh.in_netns(a, f"ip address add {sh.address(a['address'])} dev {sh.quoted(a['name'])}"),
     ),
     "link.up": Op(
         "The link is switched on.", "ip-link(8)", lambda a: sh.in_netns(a, f"ip link set {sh.quoted(a['name'])} up")
@@ -326,12 +326,12 @@ OPS: dict[str, Op] = {
     "sysctl.link": Op(
         "A setting of the bridge alone: it has no IPv6, and what the host sends to 127.0.0.1 may go to a container.",
         "ip-sysctl, conf/INTERFACE",
-        lambda a: f"sysctl -w {a['name']}={sh.quoted(a['value'])}",
+        lambda a: f"sysctl -qw {a['name']}={sh.quoted(a['value'])}",
     ),
     "sysctl.host": Op(
         "The kernel forwards packets between links only when it is told to.",
         "ip-sysctl, sysctl(8)",
-        lambda a: f"sysctl -w {a['name']}={sh.quoted(a['value'])}",
+        lambda a: f"sysctl -qw {a['name']}={sh.quoted(a['value'])}",
     ),
 }
 

@@ -130,26 +130,31 @@ class _Explainer:
 
 def _cleanup(host: Sequence[Step]) -> list[str]:
     """A function that takes everything back, whatever happens."""
-    undone = []
+    undone: list[str] = []
     for step in reversed(host):
         undo = undo_of(step.op, step.args)
+        if step.op == "link.bridge":  # the engine keeps it for other containers; this script has only one
+            undo = ("link.delete", {"name": step.args["name"]})
         command = describe(undo[0]).shell(undo[1]) if undo else None
-        undone += [f"    {line} || true" for line in command.split("\n")] if command else []
-    undone = list(dict.fromkeys(undone))
+        if command and command not in undone:
+            undone.append(command)
     return [
         "",
         "work=$(mktemp -d)",
         "cleanup() {",
-        *_comment_in("everything that the steps below made is taken back, the last first"),
-        *undone,
+        "    set +e",
+        "    # everything that the steps below made is taken back, the last first",
+        *(line for command in undone for line in _indented(command)),
         '    rm -rf "$work"',
         "}",
         "trap cleanup EXIT",
     ]
 
 
-def _comment_in(text: str) -> list[str]:
-    return [f"    # {text}"]
+def _indented(command: str) -> list[str]:
+    """The lines of a command within a function; a here-document stays at the margin, where its end is looked for."""
+    margin = "" if "<<" in command else "    "
+    return [margin + line for line in command.split("\n")]
 
 
 def _host_step(step: Step, explained: _Explainer) -> list[str]:

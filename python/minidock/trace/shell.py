@@ -238,6 +238,11 @@ def pin(a: Args) -> str:
     return f"mkdir -p {quoted(os.path.dirname(a['path']))} && touch {path}\nunshare --net={path} ip link set lo up"
 
 
+def address(text: str) -> str:
+    """An address with its prefix; an IPv4 one with the broadcast address that follows from it."""
+    return quoted(text) if ":" in text else f"{quoted(text)} brd +"
+
+
 def veth(a: Args) -> str:
     """A pair: one end in the bridge, the other in the namespace."""
     mac = f" address {quoted(a['mac'])}" if a.get("mac") else ""

@@ -17,7 +17,8 @@ def run(_: Session, values: Values) -> int:
     bundle = os.path.abspath(values.words[0])
     if not os.path.isfile(f"{bundle}/config.json"):
         raise BadRequest(f"{bundle}: no OCI bundle: it has no config.json", "give the folder that holds config.json")
-    words = load_kernel().launch.command("run", bundle, *values.words[1:])
+    id = values.words[1] if len(values.words) > 1 else os.path.basename(bundle)
+    words = load_kernel().launch.command("run", "--bundle", bundle, id)
     os.execv(words[0], words)  # noqa: S606
 
 
