@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.imagelab import ImageLab
+from tests.support.world import World
 
 from minidock.errors import InvalidArgument, Unavailable
 from minidock.images.bootstrap import choose
@@ -224,3 +225,25 @@ def test_debian_says_what_is_missing(lab: ImageLab, monkeypatch: pytest.MonkeyPa
     with pytest.raises(Unavailable) as refused:
         lab.images.bootstrap("debian")
     assert "apt-get install mmdebstrap" in str(refused.value.hint)
+
+
+@root
+def test_every_embedded_image_runs(world: World) -> None:
+    for kind in ("tiny", "host"):
+        assert world.ok("image", "bootstrap", kind) == f"minidock.local/{kind}:latest\n"
+    run = ("run", "--rm", "--network", "none")
+    assert world.ok(*run, "busybox", "sh", "-c", "echo $((6 * 7))") == "42\n"
+    assert world.ok(*run, "host", "sh", "-c", "echo $PPID") == "0\n"
+    assert "sleep\n" in world.ok(*run, "tiny")
+    assert world.ok(*run, "tiny", "ps").splitlines()[1:] == ["    1     0 ps"]
+    done = world.cli("rmi", "nosuch", "tiny")
+    assert (done.returncode, "No such image: nosuch:latest" in done.stderr) == (1, True)
+    assert done.stdout.startswith("Untagged: minidock.local/tiny:latest\nDeleted: sha256:")
+
+
+@root
+def test_a_dry_bootstrap_ends_where_bytes_are_needed(world: World) -> None:
+    before = sorted(Path(world.root).rglob("*"))
+    done = world.cli("image", "bootstrap", "--dry-run", "tiny")
+    assert (done.returncode, "layer.make" in done.stderr + done.stdout, "dry run: " in done.stderr) == (0, True, True)
+    assert sorted(Path(world.root).rglob("*")) == before

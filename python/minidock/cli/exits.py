@@ -80,7 +80,12 @@ def report(path: str, command: Command, error: BaseException) -> int:
     elif isinstance(error, (BadRequest, OSError)):
         message = str(error)
     else:
-        raise error
+        from minidock.kernel.dry import DryRunEnd
+
+        if not isinstance(error, DryRunEnd):
+            raise error
+        complain(f"dry run: {error}")  # the steps were printed; that they end here is no failure
+        return 0
     hint = getattr(error, "hint", None)
     text = f"{message}\nhint: {hint}" if hint else message
     if command.failure != FLAG_STATUS:
