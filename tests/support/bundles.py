@@ -71,7 +71,7 @@ class Container:
 
     def __init__(self, launch: Launch, folder: Path, name: str = "c1") -> None:
         self.launch = launch
-        self.id = f"minidock-test-{name}"
+        self.id = f"minidock-test-{os.getpid()}-{name}"
         self.bundle, self.run, self.state = folder / "bundle", folder / "run", folder / "state"
         for path in (self.bundle, self.run, self.state):
             path.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import msgspec
 
 from minidock._pure import syscalls
+from minidock._pure.monitor import host
 from minidock._pure.monitor.connection import BrokenConnection, Connection
 from minidock._pure.monitor.loop import Monitor
 from minidock._pure.monitor.walk import PREPARING, STARTED, Failed, Walk
@@ -57,7 +58,7 @@ def monitor(fd: int) -> int:
             Monitor(control, msgspec.json.decode(request, type=Request)).run()
         return 0
     except (BrokenConnection, msgspec.MsgspecError, OSError) as error:
-        control.send(MESSAGE, msgspec.json.encode({"is": "error", "message": str(error)}))
+        control.send(MESSAGE, msgspec.json.encode({"is": "failed", "index": -1, "errno": 0, "message": str(error)}))
         return 1
 
 
@@ -65,7 +66,7 @@ def _messages(control: Connection) -> Iterator[bytes]:
     """Yield messages until the engine closes."""
     poll = select.poll()
     poll.register(control.socket, select.POLLIN)
-    while not control.closed:
+    while not control.read_closed:
         poll.poll()
         for kind, payload in control.receive():
             if kind == MESSAGE:
@@ -93,7 +94,9 @@ def run(words: list[str]) -> int:
         step = steps[failed.report.index]
         print(f"minidock: {step.op}: {failed.report.message}", file=sys.stderr)
         code = 125 if step.op != "process.exec" else 127 if failed.report.errno in (2, 20) else 126
-    walk.undo()
+    walk.kill()
+    for op, args in walk.undo():
+        host.run(op, args)
     return code if code >= 0 else 128 - code
 
 

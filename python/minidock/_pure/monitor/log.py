@@ -31,6 +31,7 @@ class Log:
         self._open_lines: dict[str, bytearray] = {"stdout": bytearray(), "stderr": bytearray()}
         self._fd = -1
         self._size = 0
+        self.error = ""  # the first one
         if config.driver != "none":
             self._open(os.O_APPEND)
 
@@ -77,8 +78,8 @@ class Log:
                 written = os.write(self._fd, batch)
                 self._size += written
                 del batch[:written]
-        except OSError:
-            return  # a full disk loses the log, not the container
+        except OSError as error:  # a full disk loses lines of the log, not the container
+            self.error = self.error or f"write {self._config.path}: {error.strerror}"
 
     def _rotate(self) -> None:
         os.close(self._fd)

@@ -24,13 +24,13 @@ from typing import Any
 
 import msgspec
 
+from minidock._pure import syscalls
 from minidock._pure.cgroups import out_of_memory
-from minidock._pure.monitor import host
+from minidock._pure.monitor import child, host
 from minidock._pure.monitor.connection import MUCH, BrokenConnection, Connection
 from minidock._pure.monitor.foreign import Foreign
 from minidock._pure.monitor.streams import NAMES, Streams
 from minidock._pure.monitor.walk import CREATED, PREPARING, STARTED, Failed, Walk
-from minidock.errors import MinidockError
 from minidock.kernel.protocol import MESSAGE, STDIN, Exited, Request, StepReport
 from minidock.trace.step import Step
 
@@ -50,7 +50,8 @@ class Monitor:
         self.code: int | None = None
         self.signal = 0
         self.went = False
-        self.reports = 0
+        self.steps_begun = 0
+        self.start = 0
         self.trace = os.open(
             f"{request.state_dir}/trace.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
@@ -59,33 +60,41 @@ class Monitor:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wakeup_end, warn_on_full_buffer=False)
         self.door = self._open_door()
-        foreign = Foreign(request.runtime_dir) if request.foreign else None
+        self.foreign = Foreign(request.runtime_dir) if request.foreign else None
+        self.host_mounts = self._own_mounts() if self.foreign else None
         size = request.console_size
         rows_columns = (size.height, size.width) if size else (24, 80)
-        self.walk = Walk(
-            request.plan, self.streams.make_pipes(), rows_columns, self._step, self.streams.take_terminal, foreign
-        )
-        self.foreign = foreign
+        pipes, terminal = self.streams.make_pipes(), self.streams.take_terminal
+        begins = self._begins if DIE_AT in os.environ else None
+        self.walk = Walk(request.plan, pipes, rows_columns, self._step, terminal, self.foreign, begins)
 
     def run(self) -> None:
         """Launch, serve, end. Returns when nothing is left to do."""
         try:
-            self._write_file(f"{self.request.runtime_dir}/pid", str(os.getpid()))
             self.walk.advance()
             self._announce_created()
-            self._client(self.control)(select.POLLIN)  # what came right behind the request
+            self._listen(self.control, 0)  # what came right behind the request
             while self.code is None:
                 self._turn()
-                if self.walk.stage != STARTED and self.control.closed:
+                if not self.went and self.control.closed:
                     self._take_back()
                     return
         except Failed as failed:
-            self._take_back()
             r = failed.report
-            self._tell(self.control, {"is": "failed", "index": r.index, "errno": r.errno, "message": r.message})
-            self._drain()
+            message = " (and then: ".join((r.message, *self._take_back()[:1]))
+            message += ")" if message != r.message else ""
+            self._tell(self.control, {"is": "failed", "index": r.index, "errno": r.errno, "message": message})
+            self._part()
             return
         self._end()
+
+    @staticmethod
+    def _own_mounts() -> int:
+        """Enter a mount namespace for the root that another runtime is to find; return the way back."""
+        back = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        syscalls.unshare(syscalls.CLONE["mount"])
+        syscalls.mount_setattr(syscalls.AT_FDCWD, "/", propagation=syscalls.MS_SLAVE, recursive=True)
+        return back
 
     # --- one turn of the loop ---
 
@@ -112,23 +121,13 @@ class Monitor:
             waits = connection.stdin and len(streams.unwritten) > MUCH
             events = connection.events & ~select.POLLIN if waits else connection.events
             watch(connection.socket.fileno(), events, self._client(connection))
-        for fd, event in poll.poll(self._patience()):
+        for fd, event in poll.poll(_milliseconds([c.patience() for c in self.connections])):
             actions[fd](event)
-        self._forget_the_gone()
-
-    def _forget_the_gone(self) -> None:
-        now = time.monotonic()
-        for connection in self.connections:
-            if not connection.greeted and not connection.control and now - connection.since > 1:
-                connection.close()
-        for connection in [c for c in self.connections if c.closed]:
+        for connection in [c for c in self.connections if c.closed or c.patience() == 0]:
+            connection.close()
             self.connections.remove(connection)
-            if connection.stdin and self.request.stdin_once and self.went:
-                self.streams.close_stdin()
-
-    def _patience(self) -> int | None:
-        """Milliseconds until a silent client is put out."""
-        return 1000 if any(not c.greeted and not c.control for c in self.connections) else None
+            if connection.stdin and self.went:
+                self._input_ends()
 
     def _stream(self, event: int) -> None:
         if event & select.POLLOUT:
@@ -151,15 +150,11 @@ class Monitor:
 
     def _announce_created(self) -> None:
         if self.walk.stage == CREATED:
-            ours, theirs = os.getpid(), self.walk.pid
-            created = {
-                "is": "created",
-                "pid": theirs,
-                "start": start_of(theirs),
-                "monitor": ours,
-                "monitor_start": start_of(ours),
-            }
-            self._tell(self.control, created)
+            pid, monitor = self.walk.pid, os.getpid()
+            self.start = start_of(pid)
+            self._write_file(f"{self.request.runtime_dir}/pid", str(pid))
+            created = {"is": "created", "pid": pid, "start": self.start}
+            self._tell(self.control, {**created, "monitor": monitor, "monitor_start": start_of(monitor)})
 
     def _announce_started(self) -> None:
         self.began = time.time_ns()
@@ -198,13 +193,27 @@ class Monitor:
             if event & select.POLLOUT:
                 connection.flush()
             if event & ~select.POLLOUT and not connection.closed:
-                try:
-                    for kind, payload in connection.receive():
-                        self._frame(connection, kind, payload)
-                except BrokenConnection:
-                    connection.close()
+                self._listen(connection, event)
 
         return answer
+
+    def _listen(self, connection: Connection, event: int) -> None:
+        try:
+            for kind, payload in connection.receive():
+                self._frame(connection, kind, payload)
+        except BrokenConnection:
+            connection.close()
+        if connection.read_closed:
+            if connection.stdin:
+                self._input_ends()
+            # before "go" the engine's end of the socket is its word; later a half-closed client still gets output
+            done = not connection.attached or (connection.control and not self.went)
+            if done or event & (select.POLLHUP | select.POLLERR):
+                connection.leave() if connection.unsent and not event & select.POLLHUP else connection.close()
+
+    def _input_ends(self) -> None:
+        if self.request.stdin_once:
+            self.streams.close_stdin()
 
     def _frame(self, connection: Connection, kind: int, payload: bytes) -> None:
         if kind == MESSAGE:
@@ -218,8 +227,8 @@ class Monitor:
         elif kind == STDIN and connection.stdin:
             if payload:
                 self.streams.write(payload)
-            elif self.request.stdin_once:
-                self.streams.close_stdin()
+            else:
+                self._input_ends()
 
     def _obey(self, connection: Connection, message: dict[str, Any]) -> bool:
         """Do what a message says; say whether it was understood."""
@@ -229,33 +238,45 @@ class Monitor:
             self.walk.go()
             if self.walk.stage == STARTED:
                 self._announce_started()
-        elif do == "attach":
+        elif do == "attach" and not connection.control:
             connection.attached = True
-            connection.stdin = bool(message["stdin"])
+            connection.stdin = bool(message["stdin"]) and self.request.stdin
             connection.streams = {kind for kind, name in NAMES.items() if message[name]}
         elif do == "resize":
             self.streams.resize(int(message["rows"]), int(message["columns"]))
+            self._answer_if_asked(connection)
         elif do == "signal":
-            if self.code is not None or not self.walk.pid:
+            if self.code is not None or self.walk.stage == PREPARING:
                 raise ProcessLookupError(errno.ESRCH, "the container's process is gone")
             os.kill(self.walk.pid, int(message["signal"]))  # not reaped yet: the number is still its own
+            self._answer_if_asked(connection)
         elif do == "status":
-            pid = self.walk.pid
-            status = {"is": "status", "pid": pid, "start": start_of(pid), "exited": self.code is not None}
-            self._tell(connection, status)
+            self._status(connection)
         else:
             return False
         return True
+
+    def _answer_if_asked(self, connection: Connection) -> None:
+        """A client that is not attached gets one answer to each message: where nothing else is to say, the status."""
+        if not connection.attached:
+            self._status(connection)
+
+    def _status(self, connection: Connection) -> None:
+        exited = self.code is not None
+        self._tell(connection, {"is": "status", "pid": self.walk.pid, "start": self.start, "exited": exited})
 
     def _tell(self, connection: Connection, message: object) -> None:
         connection.send(MESSAGE, _reports.encode(message))
 
     # --- steps ---
 
-    def _step(self, report: StepReport) -> None:
-        self.reports += 1
-        if os.environ.get(DIE_AT) == str(self.reports):  # crash tests: "the n-th step has run, and nobody knows"
+    def _begins(self) -> None:
+        """A step is about to run: the moment at which crash tests cut the power."""
+        self.steps_begun += 1
+        if os.environ.get(DIE_AT) == str(self.steps_begun):
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def _step(self, report: StepReport) -> None:
         self._tell(self.control, report)
         planned = self.request.plan[report.index]
         error = (report.message or os.strerror(report.errno)) if report.errno or report.message else None
@@ -284,13 +305,26 @@ class Monitor:
                     self.walk.last_words()
                     self._announce_started()
 
-    def _take_back(self) -> None:
-        """Undo the launch: nothing of it stays."""
-        try:
-            self.walk.undo()
-        except MinidockError as error:
-            self._record(Step("monitor.start", {}, error=error.message))  # the first failure is the one that is told
+    def _take_back(self) -> list[str]:
+        """Undo the steps of the plan, and return what went wrong with that.
+
+        The teardown list is not run: what it is about was done by the engine, whose journal takes it back.
+        """
+        errors: list[str] = []
+        self.walk.kill()
+        self._return_to_the_host(errors)
+        for op, args in self.walk.undo():
+            self._attempt(op, args, errors)
         self._shut_door()
+        return errors
+
+    def _return_to_the_host(self, errors: list[str]) -> None:
+        """What is taken down is mounted there, not in the mount namespace that a foreign runtime was given."""
+        if self.host_mounts is not None:
+            try:
+                syscalls.setns(self.host_mounts, syscalls.CLONE["mount"])
+            except OSError as error:
+                errors.append(f"return to the host's mounts: {error.strerror}")
 
     def _end(self) -> None:
         """The container has ended: take its output to the last byte, tear down, say how it was."""
@@ -308,36 +342,40 @@ class Monitor:
         self.streams.log.close()
         if self.foreign:
             self.foreign.delete()
+        self._return_to_the_host(errors)
         for undo in self.request.teardown:
             self._attempt(undo.op, undo.args, errors)
+        errors = [error for error in (*errors, self.streams.log.error) if error]
         exited = Exited(self.code or 0, self.began, self.ended, self.signal, oom, "; ".join(errors))
         self._write_file(f"{self.request.state_dir}/exit", _reports.encode(exited).decode())
         self._shut_door()
         for connection in self.connections:
             if connection.attached:
                 self._tell(connection, exited)
-        self._drain()
+        self._part()
 
     def _attempt(self, op: str, args: dict[str, Any], errors: list[str]) -> None:
         """Run one step of the end; its failure keeps no other step from running."""
+        self._begins()
         began, start = time.time_ns(), time.perf_counter_ns()
-        message = None
-        try:
-            host.run(op, args)
-        except MinidockError as error:
-            message = error.message
-            errors.append(message)
-        self._record(Step(op, args, "host", began, time.perf_counter_ns() - start, message))
+        number, message = child.outcome(lambda: host.run(op, args))
+        if message:
+            errors.append(f"{op}: {message}")
+        self._record(Step(op, args, "host", began, time.perf_counter_ns() - start, message or None, number))
 
-    def _drain(self) -> None:
-        """Wait until every client has taken its last bytes, or has gone."""
-        while waiting := [c for c in self.connections if c.unsent and not c.closed]:
+    def _part(self) -> None:
+        """Let every client take its last bytes, the foreground one in all the time it wants."""
+        for connection in self.connections:
+            connection.leave()
+        while waiting := [c for c in self.connections if not c.closed]:
             poll = select.poll()
             for connection in waiting:
                 poll.register(connection.socket, select.POLLOUT)
-            poll.poll()
+            poll.poll(_milliseconds([c.patience(at_the_end=True) for c in waiting]))
             for connection in waiting:
                 connection.flush()
+                if connection.patience(at_the_end=True) == 0:
+                    connection.close()
 
     def _shut_door(self) -> None:
         self.door.close()
@@ -353,6 +391,12 @@ class Monitor:
         with open(f"{path}.new", "w") as file:
             file.write(text)
         os.rename(f"{path}.new", path)  # the commit point
+
+
+def _milliseconds(seconds: list[float | None]) -> int | None:
+    """Return how long poll(2) may wait for the first of these times."""
+    times = [time for time in seconds if time is not None]
+    return int(min(times) * 1000) + 1 if times else None
 
 
 def start_of(pid: int) -> int:

@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -37,6 +38,7 @@ class Walk:
     :param streams: the container's ends of its three pipes, closed here when they are handed on; empty: a terminal.
     :param on_step: told of each step that has run, or failed.
     :param on_terminal: given the terminal's master.
+    :param on_begin: told before each step; then the child may do one step at a time only.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Walk:
         on_step: Callable[[StepReport], None],
         on_terminal: Callable[[int], None],
         foreign: Foreign | None = None,
+        on_begin: Callable[[], None] | None = None,
     ) -> None:
         self.plan = plan
         self.stage = PREPARING
@@ -54,7 +57,7 @@ class Walk:
         self.socket: socket.socket | None = None
         self._streams, self._size = streams, size
         self._on_step, self._on_terminal = on_step, on_terminal
-        self._foreign = foreign
+        self._foreign, self._on_begin = foreign, on_begin
         self._next = 0  # the step that is being done, or waited for
         self._allowed = 0  # the child may do steps below this
         self._went = 0  # when "go" came
@@ -110,8 +113,8 @@ class Walk:
         if self.stage != STARTED:
             self._fail("the new process died without a word")
 
-    def undo(self) -> None:
-        """Kill what was started, and take back what was done on the host, the last first."""
+    def kill(self) -> None:
+        """Kill what was started, and see it gone."""
         if self.pid:
             try:
                 os.kill(self.pid, signal.SIGKILL)
@@ -120,9 +123,11 @@ class Walk:
                 self.pid = 0  # it had died by itself, and was reaped
         if self._foreign:
             self._foreign.delete()
-        for step in reversed(self.plan[: self._next + 1]):
-            if step.side == "host" and (undo := host.undo_of(step)):
-                host.run(*undo)
+
+    def undo(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return the steps that take back what was done on the host, the last first."""
+        done = [step for step in self.plan[: self._next + 1] if step.side == "host"]
+        return [undo for step in reversed(done) if (undo := host.undo_of(step))]
 
     def _run(self, step: PlannedStep) -> bool:
         """Do a step of the host; say whether the next one may follow at once."""
@@ -141,6 +146,8 @@ class Walk:
 
     def _timed(self, action: Callable[[], None], report: bool = True) -> None:
         """Run *action* as the step that is due; its failure is reported and raised as Failed."""
+        if self._on_begin and not self._went:
+            self._on_begin()
         began, start = time.time_ns(), time.perf_counter_ns()
         errno, message = child.outcome(action)
         result = StepReport(self._next, began, time.perf_counter_ns() - start, errno, message)
@@ -201,6 +208,9 @@ class Walk:
             if self.plan[self._allowed].op == "process.exec" and not self._went:
                 break
             self._allowed += 1
+            if self._on_begin:
+                self._on_begin()
+                break
         if self.socket is not None:
             self.socket.send(str(self._allowed).encode())
 
