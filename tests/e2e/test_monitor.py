@@ -99,6 +99,18 @@ def test_another_client_that_does_not_read_is_cut_off(container: Container) -> N
     stuck.close()
 
 
+@pytest.mark.parametrize("size", range(400_000, 700_000, 60_000))
+def test_the_last_output_waits_for_a_client_that_is_behind(container: Container, size: int) -> None:
+    """The program has ended and its last bytes are in the pipe, while its client has not read the first ones."""
+    created = container.up(shell(f"yes 0123456789abcde | head -c {size}"), log=LogConfig("none"))
+    for _ in range(20):  # only to make it likely; whatever happened by then, nothing may be missing
+        if not os.path.exists(f"/proc/{created['pid']}"):
+            break
+        time.sleep(0.01)
+    container.end()
+    assert len(container.out[1]) == size
+
+
 def test_a_full_disk_of_the_log_does_not_stop_the_container(container: Container) -> None:
     container.up(shell("yes 0123456789abcde | head -n 1000; echo end"), log=LogConfig("json-file", "/dev/full"))
     exited = container.end()

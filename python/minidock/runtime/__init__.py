@@ -35,13 +35,13 @@ host   ns.idmap                if a user namespace is made
 inside cgroup.enter            v1: the ``cgroup.procs`` files
 inside ns.unshare              v1: ``["cgroup"]``, if the spec asks for a cgroup namespace
 inside ns.join                 each namespace with a path, in the order of the spec
-inside process.session         always: setsid, terminal or pipes become 0, 1, 2
+inside process.session         always: setsid; without a terminal, pipes become 0, 1, 2
 inside mount.propagation       ``/``, ``linux.rootfsPropagation`` or ``rslave``
 inside mount.overlay / .bind   the root: ``options.overlay``, or ``root.path`` bound on itself (recursively)
 inside mount.fs / mount.bind   each of ``mounts``, in order; targets are resolved inside the root (RESOLVE_IN_ROOT);
                                type ``cgroup``: what this host has, on v1 a tmpfs and one mount per hierarchy
 inside dev.create, dev.links   default devices and ``linux.devices``, if a mount covers ``/dev``
-inside dev.console             if ``process.terminal``
+inside dev.console             if ``process.terminal``: one of the container's own devpts becomes 0, 1, 2 and /dev/console
 inside mount.fs                again, options ``remount, ro, …``: each tmpfs with ``ro``, when all below it is mounted
 inside root.pivot
 inside root.readonly           if ``root.readonly``

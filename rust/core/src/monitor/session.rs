@@ -148,12 +148,7 @@ impl Session {
             if ready.signals {
                 self.reap();
             }
-            if self.walk.stage == Stage::Started
-                && self.ended.is_some()
-                && !moved
-                && !ready.signals
-                && !self.hub.is_congested()
-            {
+            if self.walk.stage == Stage::Started && self.ended.is_some() && !(moved || ready.signals || ready.paused) {
                 return Ok(true); // its end is known, and all it has written was read
             }
         }

@@ -18,6 +18,8 @@ pub struct Ready {
     /// Terminal, stdout, stderr.
     pub streams: [bool; 3],
     pub input: bool,
+    /// The streams were not looked at: a client is behind.
+    pub paused: bool,
     /// One for each client, in their order.
     pub connections: Vec<PollFlags>,
 }
@@ -71,6 +73,7 @@ impl Session {
             launch: list.seen(launch),
             streams: streams.map(|place| list.seen(place)),
             input: list.seen(input),
+            paused,
             connections: list.fds[first..].iter().map(PollFd::revents).collect(),
         })
     }

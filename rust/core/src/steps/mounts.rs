@@ -135,19 +135,17 @@ pub fn readonly(paths: &[String]) -> Result<()> {
 /// `mount.mask`: these paths are covered, folders by an empty one, files by /dev/null. What does not exist is skipped.
 pub fn mask(paths: &[String]) -> Result<()> {
     let root = root::open("/")?;
-    let mut empty = None; // one empty, read-only file system for all folders
-    let mut null = None;
+    let mut covers = Covers::default();
     for path in paths {
         let Some(file) = find_if_there(root.as_fd(), path)? else { continue };
         let stat = fstat(&file).attempt(|| format!("look at {path}"))?;
-        let source = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => cached(&mut empty, empty_folder)?,
-            _ => cached(&mut null, || null_device(root.as_fd()))?,
-        };
-        let mount = copy_mount(source.as_fd(), "", false).attempt(|| format!("make a cover for {path}"))?;
+        let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let mount = if is_folder { covers.folder() } else { covers.file(root.as_fd()) }?;
         attach(mount.as_fd(), file.as_fd()).attempt(|| format!("cover {path}"))?;
         check_covered(root.as_fd(), path, mount.as_fd())?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+        if is_folder {
+            covers.empty.get_or_insert(mount);
+        } else {
             check_null(
                 root::find(root.as_fd(), path, OFlags::PATH).attempt(|| format!("look again at {path}"))?.as_fd(),
             )?;
@@ -156,19 +154,34 @@ pub fn mask(paths: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn cached(cache: &mut Option<OwnedFd>, make: impl FnOnce() -> Result<OwnedFd>) -> Result<&OwnedFd> {
-    if cache.is_none() {
-        *cache = Some(make()?);
-    }
-    cache.as_ref().ok_or_else(|| Error::plain("no cover"))
+/// What paths are covered with: one empty, read-only file system for all folders, and the null device.
+#[derive(Default)]
+struct Covers {
+    empty: Option<OwnedFd>,
+    null: Option<OwnedFd>,
 }
 
-fn empty_folder() -> Result<OwnedFd> {
-    new_mount(
-        "tmpfs",
-        "tmpfs",
-        &Options::parse(&["ro", "nosuid", "nodev", "noexec", "size=0", "nr_inodes=1", "mode=755"])?,
-    )
+impl Covers {
+    /// Only an attached mount can be copied on every kernel, so the first cover is the one that others are copied from.
+    fn folder(&self) -> Result<OwnedFd> {
+        match &self.empty {
+            Some(first) => copy_mount(first.as_fd(), "", false).attempt(|| "copy an empty folder".into()),
+            None => {
+                let words = ["ro", "nosuid", "nodev", "noexec", "nr_inodes=1", "mode=755"];
+                new_mount("tmpfs", "tmpfs", &Options::parse(&words)?)
+            }
+        }
+    }
+
+    fn file(&mut self, root: BorrowedFd<'_>) -> Result<OwnedFd> {
+        let null = match self.null.take() {
+            Some(null) => null,
+            None => null_device(root)?,
+        };
+        let mount = copy_mount(null.as_fd(), "", false).attempt(|| "copy the null device".into());
+        self.null = Some(null);
+        mount
+    }
 }
 
 /// The container's own /dev/null. It must be the real one: a link or another device in its place would be mounted over
