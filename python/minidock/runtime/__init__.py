@@ -41,7 +41,7 @@ inside mount.overlay / .bind   the root: ``options.overlay``, or ``root.path`` b
 inside mount.fs / mount.bind   each of ``mounts``, in order; targets are resolved inside the root (RESOLVE_IN_ROOT);
                                type ``cgroup``: what this host has, on v1 a tmpfs and one mount per hierarchy
 inside dev.create, dev.links   default devices and ``linux.devices``, if a mount covers ``/dev``
-inside dev.console             if ``process.terminal``: one of the container's own devpts becomes 0, 1, 2 and /dev/console
+inside dev.console             if ``process.terminal``: of its own devpts; becomes 0, 1, 2 and /dev/console
 inside mount.fs                again, options ``remount, ro, …``: each tmpfs with ``ro``, when all below it is mounted
 inside root.pivot
 inside root.readonly           if ``root.readonly``
