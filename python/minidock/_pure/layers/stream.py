@@ -20,6 +20,8 @@ BLOCK = 512
 CHUNK = 1 << 20
 #: A zstd block of four bytes can become 128 KiB: small bites keep what comes out at once below 32 MiB.
 ZSTD_BITE = 1 << 10
+#: What follows a gzip member is handed back as a copy: small bites keep many members cheap.
+GZIP_BITE = 16 << 10
 #: 2^27 bytes: what ``zstd -d`` itself allows without being asked.
 MAX_WINDOW = 1 << 27
 WORDS = ("none", "gzip", "zstd")
@@ -57,29 +59,48 @@ def uncompressed(read: Read, compression: str) -> Iterator[bytes]:
     return iter(read, b"")
 
 
+class Bites:
+    """Hands a stream out in small bites, and takes back what a decoder left of the last one."""
+
+    def __init__(self, read: Read, size: int) -> None:
+        self._read = read
+        self._size = size
+        self._data = memoryview(b"")
+        self._at = 0
+
+    def next(self) -> memoryview:
+        """Return the next bite; nothing at the end."""
+        if self._at == len(self._data):
+            self._data, self._at = memoryview(self._read()), 0
+        bite = self._data[self._at : self._at + self._size]
+        self._at += len(bite)
+        return bite
+
+    def back(self, left: bytes) -> None:
+        self._at -= len(left)
+
+
 def _members(read: Read) -> Iterator[bytes]:
-    data = read()
+    bites = Bites(read, GZIP_BITE)
+    bite = bites.next()
     while True:
         member = zlib.decompressobj(wbits=31)  # 31: a gzip header and trailer, checked
-        out = b""
         while not member.eof:
-            if not data and len(out) < CHUNK:  # a full piece can mean that more is waiting inside
-                data = read()
-                if not data:
-                    raise InvalidArchive("the compressed data end too early")
             try:
-                out = member.decompress(data, CHUNK)
+                out = member.decompress(bite, CHUNK)
             except zlib.error as error:
                 raise InvalidArchive(f"the compressed data are broken: {error}") from error
-            data = member.unused_data if member.eof else member.unconsumed_tail
+            if not out and not bite and not member.eof:  # at the end of the stream; without output, nothing is inside
+                raise InvalidArchive("the compressed data end too early")
+            bites.back(member.unused_data if member.eof else member.unconsumed_tail)
             if out:
                 yield out
-        data = data or read()
-        if not data.strip(b"\0"):
-            while data:
-                if data.strip(b"\0"):
+            bite = bites.next()
+        if not bite or not bite[0]:
+            while bite:
+                if bytes(bite).strip(b"\0"):
                     raise InvalidArchive("garbage follows the compressed data")
-                data = read()
+                bite = bites.next()
             return
 
 
@@ -87,22 +108,22 @@ def _frames(read: Read) -> Iterator[bytes]:
     import zstandard
 
     decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
-    data = read()
+    bites = Bites(read, ZSTD_BITE)
+    bite = bites.next()
     while True:  # like gzip, a stream has one frame at least
         frame = decompressor.decompressobj()
         while not frame.eof:
-            data = data or read()
-            if not data:
+            if not bite:
                 raise InvalidArchive("the compressed data end too early")
             try:
-                out = frame.decompress(data[:ZSTD_BITE])
+                out = frame.decompress(bite)
             except zstandard.ZstdError as error:
                 raise InvalidArchive(f"the compressed data are broken: {error}") from error
-            data = data[ZSTD_BITE:]
             if out:
                 yield out
-        data = frame.unused_data + data or read()
-        if not data:
+            bites.back(frame.unused_data)
+            bite = bites.next()
+        if not bite:
             return
 
 

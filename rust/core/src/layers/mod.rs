@@ -4,9 +4,10 @@
 //!
 //! ```text
 //!               thread 1                    thread 2           the caller's thread        1-2 writers
-//!   file ──▶ read, hash the blob ──chunks──▶ hash the diff
-//!            inflate into 1 MiB chunks ─────────────────────▶ parse, check, make ──jobs──▶ create, write,
-//!                                                             folders, whiteouts           own, date, close
+//!   file ──▶ read ───────────────buffers──▶ hash the blob
+//!            inflate ─────────1 MiB chunks─▶ hash the diff
+//!                                    └─────────────────────▶ parse, check, make ──jobs──▶ create, write,
+//!                                                            folders, whiteouts           own, date, close
 //! ```
 //!
 //! Chunks are shared, never copied: a job holds slices of them. They come from a small pool, so a slow disk slows the
