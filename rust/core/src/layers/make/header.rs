@@ -150,4 +150,23 @@ mod tests {
         assert_eq!(time((-10, 0)), "-10");
         assert_eq!(time((-1, 999_999_999)), "-0.000000001");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_is_read_again(
+            name in "[a-z/é]{1,300}", link in "[a-z]{1,300}", mode in 0..0o10000_u32, uid in 0..u32::MAX,
+            seconds in -(1_i64 << 40)..1 << 40, nanoseconds in 0..1_000_000_000_u32, value in proptest::collection::vec(0..=255_u8, 0..200),
+        ) {
+            let xattrs = vec![(b"user.x".to_vec(), value)];
+            let (name, link) = (name.as_bytes(), link.as_bytes());
+            let mtime = (seconds, nanoseconds);
+            let wanted = Wanted { name, flag: b'2', mode, uid, gid: uid / 2, mtime, link, xattrs: xattrs.clone(), ..Wanted::default() };
+            let mut feed = super::super::super::feed::feed_of(&blocks(&wanted), 300);
+            let mut reader = super::super::super::tar::Reader::new(&mut feed);
+            let entry = reader.entry().unwrap().unwrap();
+            proptest::prop_assert_eq!((&entry.name[..], &entry.link[..], entry.mode), (name, link, mode));
+            proptest::prop_assert_eq!((entry.uid, entry.gid, entry.mtime, entry.xattrs), (uid, uid / 2, mtime, xattrs));
+            proptest::prop_assert!(reader.entry().unwrap().is_none());
+        }
+    }
 }

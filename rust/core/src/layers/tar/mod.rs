@@ -16,6 +16,8 @@
 mod header;
 mod number;
 mod pax;
+#[cfg(test)]
+mod properties;
 mod reader;
 mod sparse;
 
