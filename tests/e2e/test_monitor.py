@@ -28,6 +28,10 @@ def container(root: Path) -> Iterator[Container]:
     made = Container(NativeLaunch(), root)
     yield made
     made.close()
+    if (made.run / "monitor.sock").exists():  # a test that failed leaves its container running
+        other = made.connect()
+        other.tell(do="signal", signal=9)
+        other.close()
 
 
 def shell(script: str) -> RuntimeSpec:
