@@ -38,10 +38,8 @@ def write_pages(app: Sphinx) -> None:
     folder = Path(app.srcdir) / "_generated"
     folder.mkdir(exist_ok=True)
     for part, modules in modules_by_folder().items():
-        blocks = [
-            f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n   :show-inheritance:\n```\n"
-            for name in modules
-        ]
+        options = "   :members:\n   :undoc-members:\n   :show-inheritance:"
+        blocks = [f"## {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n{options}\n```\n" for name in modules]
         text = f"# minidock.{part}\n\n" + "\n".join(blocks)
         page = folder / f"{part}.md"
         if not page.exists() or page.read_text() != text:
@@ -57,9 +55,13 @@ def resolve_short_name(
     target = str(node["reftarget"]).lstrip(".")
     objects = env.get_domain("py").data["objects"]
     found = {name: entry for name, entry in objects.items() if name == target or name.endswith(f".{target}")}
-    if len(found) > 1:  # one of the same module is meant before all others
-        own = {name: entry for name, entry in found.items() if name.startswith(f"{node.get('py:module')}.")}
-        found = own or found
+    module, owner = node.get("py:module"), node.get("py:class")
+    for nearer in (
+        f"{module}.{owner}.",
+        f"{module}.",
+    ):  # the reader's own class, then its module, come before all others
+        if len(found) > 1:
+            found = {name: entry for name, entry in found.items() if name.startswith(nearer)} or found
     if len(found) != 1:
         return None
     name, entry = next(iter(found.items()))

@@ -4,7 +4,7 @@
 FULL; OFF for what a reboot forgets). Readers never wait. Every 256 pages a commit also moves the log into the file.
 
 *No work at the end.* Closing the last connection moves no log (:mod:`.keeper`). The log is therefore always there, and
-a file without its log has lost commits: that is detected (:meth:`Database._missing_log`), unless its ``-shm`` is gone
+a file without its log has lost commits: that is detected (``Database._missing_log``), unless its ``-shm`` is gone
 too, as after a copy of the file alone.
 
 *Writers queue.* SQLite waits for another writer by sleeping and looking again, up to 100 ms at a time, and whoever is

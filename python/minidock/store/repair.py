@@ -24,7 +24,7 @@ from minidock.store.sweep import collect
 
 
 def repair(store: Store, findings: Iterable[Finding], undo: Undoer) -> list[MinidockError]:
-    """Carry out the repairs; return the errors of those that failed. Afterwards :func:`check` shows what is left.
+    """Carry out the repairs; return the errors of those that failed. Afterwards a check shows what is left.
 
     :param undo: carries out undo steps, as for :func:`~minidock.store.sweep.collect`.
     """

@@ -1,6 +1,6 @@
 """One client on a socket: frames in, frames out (:mod:`minidock.kernel.protocol`). It never blocks.
 
-Who may slow whom: while :data:`MUCH` waits for a client, no more output is read, and the container waits in its write,
+Who may slow whom: while ``MUCH`` bytes wait for a client, no more output is read, and the container waits in its write,
 as in a pipeline. The foreground client (the control connection) may take all the time it wants; any other is cut off
 when it has taken nothing for five seconds.
 """
