@@ -10,7 +10,8 @@ from contextlib import suppress
 
 from minidock._pure import syscalls
 from minidock._pure.failing import failing
-from minidock._pure.steps.mounts import RDONLY, attach_at, bind, new_overlay
+from minidock._pure.overlay import new_overlay
+from minidock._pure.steps.mounts import RDONLY, attach_at, bind
 from minidock.errors import InvalidArgument, StepFailed
 
 _NOTHING_THERE = (errno.EINVAL, errno.ENOENT)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from collections.abc import Sequence
 
 _libc = ctypes.PyDLL(None, use_errno=True)
 _NUMBERS = {  # by uname -m: calls older than the common numbering of all architectures
@@ -70,7 +71,7 @@ def open_tree(folder: int, path: str, recursive: bool) -> int:
     return _call("open_tree", folder, path.encode(), flags)
 
 
-def new_mount(kind: str, parameters: list[tuple[str, str | int | None]], attributes: int = 0) -> int:
+def new_mount(kind: str, parameters: Sequence[tuple[str, str | int | None]], attributes: int = 0) -> int:
     """Return a detached mount of a new file system: a parameter is a string, a flag (``None``) or a descriptor."""
     context = _call("fsopen", kind.encode(), FSOPEN_CLOEXEC)
     try:
@@ -111,6 +112,11 @@ def mount_setattr(
     attributes = struct.pack("QQQQ", set, clear, propagation, 0)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     _call("mount_setattr", mount, path.encode(), flags, attributes, len(attributes))
+
+
+def mount(source: str, target: str, kind: str, data: str) -> None:
+    """Mount a file system at a place, the older way (mount(2))."""
+    _checked(_libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(0), data.encode()), "mount")
 
 
 def umount(path: str, flags: int = MNT_DETACH) -> None:

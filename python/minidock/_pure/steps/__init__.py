@@ -8,7 +8,6 @@ carries from step to step; it returns nothing, or raises OSError.
 module      operations
 =========== ==========================================================
 paths       how a path is found inside a root that is not to be trusted
-options     mount options: flags, propagation, and the rest
 mounts      ``mount.*`` and ``root.*``
 devices     ``dev.*``
 process     the others: the process and its namespaces

@@ -12,9 +12,10 @@ import stat
 from typing import Any
 
 from minidock._pure import syscalls
+from minidock._pure.options import Options, spread
+from minidock._pure.overlay import new_overlay
 from minidock._pure.steps import paths
 from minidock._pure.steps.inside import Inside
-from minidock._pure.steps.options import Options, spread
 from minidock._pure.syscalls import AT_FDCWD, O_PATH
 
 Args = dict[str, Any]
@@ -30,21 +31,8 @@ def propagation(_: Inside, args: Args) -> None:
 
 def overlay(_: Inside, args: Args) -> None:
     """``mount.overlay``: layers and a writable folder become one tree."""
-    mount_overlay(args["target"], args["lower"], args["upper"], args["work"], args["options"])
-
-
-def mount_overlay(target: str, lower: list[str], upper: str | None, work: str | None, options: list[str]) -> None:
-    """Mount an overlay at the path *target*."""
-    with_fd(new_overlay(lower, upper, work, options), lambda mount: attach_at(mount, target))
-
-
-def new_overlay(lower: list[str], upper: str | None, work: str | None, options: list[str]) -> int:
-    """Return a detached overlay; each layer is a parameter of its own, so no path has to be quoted."""
-    parsed = Options(options)
-    parameters: list[tuple[str, str | int | None]] = [("source", "overlay"), *(("lowerdir+", path) for path in lower)]
-    if upper and work:
-        parameters += [("upperdir", upper), ("workdir", work)]
-    return syscalls.new_mount("overlay", [*parameters, *parsed.data], parsed.own[0])
+    mount = new_overlay(args["lower"], args["upper"], args["work"], args["options"])
+    with_fd(mount, lambda mount: attach_at(mount, args["target"]))
 
 
 def bind(_: Inside | None, args: Args) -> None:
@@ -111,24 +99,26 @@ def readonly(_: Inside, args: Args) -> None:
 def mask(_: Inside, args: Args) -> None:
     """``mount.mask``: a folder is covered with an empty one, a file with ``/dev/null``."""
     root = paths.open_root("/")
-    nothing = [("size", "0"), ("nr_inodes", "1"), ("mode", "755")]
-    empty = syscalls.new_mount("tmpfs", [("source", "tmpfs"), *nothing], 0x0F)  # ro, nosuid, nodev, noexec
+    nothing = [("source", "tmpfs"), ("size", "0"), ("nr_inodes", "1"), ("mode", "755")]
     null = None
     for path in args["paths"]:
         found = _kernel_path(root, path)
         if found is None:
             continue
         is_folder = stat.S_ISDIR(os.fstat(found).st_mode)
-        if not is_folder and null is None:
-            null = paths.find(root, "/dev/null", links=False)
-            check_null(null)
-        cover = syscalls.open_tree(empty if is_folder or null is None else null, "", recursive=False)
+        if is_folder:
+            cover = syscalls.new_mount("tmpfs", nothing, 0x0F)  # ro, nosuid, nodev, noexec
+        else:
+            if null is None:
+                null = paths.find(root, "/dev/null", links=False)
+                check_null(null)
+            cover = syscalls.open_tree(null, "", recursive=False)
         syscalls.move_mount(cover, found)
         check_covered(root, path, cover)
         if not is_folder:
             check_null(cover)
         close(cover, found)
-    close(root, empty)
+    close(root)
 
 
 def _kernel_path(root: int, path: str) -> int | None:
