@@ -1,7 +1,8 @@
 """What an engine can do, as values and Protocols: the seam between those who ask and those who act.
 
 The CLI asks through these; an :class:`~minidock.engine.engine.Engine` in this process answers, or (later) a
-``RemoteEngine`` that speaks the Docker Engine API. The values have the names and the JSON form of that API, so that both say the same.
+``RemoteEngine`` that speaks the Docker Engine API. The values have the names and the JSON form of that API, so that
+both say the same.
 
 A request holds what the user asked for and nothing else: ``None`` and empty mean "not said", and the image's
 configuration and the engine's defaults fill it in.

@@ -179,6 +179,29 @@ def test_a_terminal(world: World) -> None:
     os.close(master)
 
 
+def test_an_init_passes_signals_on_and_collects_orphans(world: World) -> None:
+    done = world.cli(*RUN, "--init", "busybox", "sh", "-c", "(sleep 0.1 &); sleep 0.3; ps -o stat | grep -c Z; exit 4")
+    assert (done.stdout, done.returncode) == ("0\n", 4)
+    assert world.cli(*RUN, "--init", "busybox", "sh", "-c", "kill -9 $$").returncode == 137
+    assert world.cli(*RUN, "--init", "busybox", "nosuchprogram").returncode == 127
+    assert "Read-only" in world.cli(*RUN, "--init", "busybox", "sh", "-c", "echo x > /sbin/docker-init").stderr
+    process = world.popen(*RUN, "--init", "busybox", "sh", "-c", "echo ready; exec sleep 60")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 143, "as process 1 sleep would have ignored it"
+
+
+@pytest.mark.parametrize("runtime", ["runc"])
+def test_another_runtime_starts_the_same_bundle(world: World, runtime: str) -> None:
+    flags = ("--runtime", runtime, "--hostname", "box", "-m", "32m")
+    out = sh(world, "hostname; grep CapEff /proc/self/status; cat /sys/fs/cgroup/memory*/memory.limit_in_bytes", *flags)
+    assert out.split() == ["box", "CapEff:", "00000000a80425fb", str(32 << 20)]
+    assert world.cli(*RUN, "--runtime", runtime, "busybox", "sh", "-c", "exit 9").returncode == 9
+    assert world.cli(*RUN, "--runtime", runtime, "busybox", "nosuchprogram").returncode == 127
+    assert world.cli(*RUN, "--runtime", "nosuch", "busybox", "true").returncode == 125
+
+
 def test_every_step_is_explained(world: World) -> None:
     done = world.cli(*RUN, "--explain=json", "busybox", "echo", "hello")
     assert done.stdout == "hello\n"

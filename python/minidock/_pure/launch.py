@@ -8,6 +8,7 @@ import sys
 from minidock._pure.failing import failing
 from minidock._pure.plan import plan
 from minidock.errors import StepFailed
+from minidock.kernel.program import runtime_path
 
 #: What the new interpreter runs. It forks before it imports anything: the half that the engine waits for leaves at
 #: once, and the other is nobody's child. The package's folder is given, since ``-I`` looks at no environment.
@@ -46,6 +47,10 @@ class PureLaunch:
             ours.close()
             raise StepFailed("monitor.start", 0, f"the monitor of {id} ended with status {status}")
         return ours.detach()
+
+    def init_program(self) -> str:
+        """No Python can be process 1 of a stranger's container: both twins give it the same static program."""
+        return runtime_path()
 
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-I", "-c", _ATTACHED.format(folder=_FOLDER, run=_RUN), *words]

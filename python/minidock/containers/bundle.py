@@ -19,11 +19,13 @@ from minidock.containers.security import HARDENED_PIDS, parse_security_options, 
 from minidock.containers.spec import INIT_PATH, Decided, make_spec
 from minidock.errors import InvalidArgument, StepFailed
 from minidock.oci.codec import encode_pretty
-from minidock.oci.runtime import Pids, Resources, RuntimeSpec
+from minidock.oci.runtime import Mount, Pids, Resources, RuntimeSpec
 from minidock.store.layout import Layout
 from minidock.trace.step import PlannedStep
 
 _SHM_SIZE = 64 << 20
+#: The init program is a file of the host: no container may write to it.
+_INIT_OPTIONS = ("bind", "ro", "nosuid", "nodev", "rprivate")
 
 
 class NetworkFiles(Protocol):
@@ -79,8 +81,6 @@ def describe(
     host = msgspec.structs.replace(host, sysctls={**network.sysctls, **host.sysctls})
     path = layout.container(container.id)
     files, mounted = _network_files(network, layout, path)
-    if host.init:
-        mounted[INIT_PATH] = init
     options = parse_security_options(host.security_opt)
     devices, rules = devices_of(host)
     resources = resources_of(host, rules, device_numbers)
@@ -94,7 +94,10 @@ def describe(
         hostname=os.uname().nodename if host.uts_mode == "host" else container.hostname,
         user=container.extra.user,
         security=security_of(host, options, container.extra.user.uid),
-        mounts=all_mounts(defaults, mounted, container.extra.points, container.extra.volumes),
+        mounts=(
+            *all_mounts(defaults, mounted, container.extra.points, container.extra.volumes),
+            *([Mount(INIT_PATH, "bind", init, _INIT_OPTIONS)] if host.init else []),
+        ),
         namespaces=namespaces_of(host, network.netns, find_namespace),
         devices=devices,
         resources=resources,

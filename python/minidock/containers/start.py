@@ -96,7 +96,8 @@ class Starter:
         store.disk.folder(run_dir)
         make_sources(self._parts, container)
         attachment = self._networks.attach(container.id, container.request)
-        bundle = describe(container, layout, attachment, self._cgroup_path(container), self._find_namespace)
+        init = self._kernel.launch.init_program() if container.host.init else ""
+        bundle = describe(container, layout, attachment, self._cgroup_path(container), self._find_namespace, init)
         program = find_runtime(container.host.runtime, os.environ.get("PATH", os.defpath))
         steps = self._foreign_plan(container, bundle, program) if program else self._plan(container, bundle)
         write_bundle(self._parts, bundle, steps)

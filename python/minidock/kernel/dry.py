@@ -34,6 +34,7 @@ class DryLaunch:
         self._real = real
         self.plan = real.plan
         self.command = real.command
+        self.init_program = real.init_program
 
     def monitor(self, id: str, bundle: str) -> int:
         raise DryRunEnd("the container would start here; a dry run has no exit status")

@@ -244,6 +244,12 @@ class Launch(Protocol):
         it outlives the engine, unless the socket closes before it was told to go.
         """
 
+    def init_program(self) -> str:
+        """Return the path of a static program that can be process 1 of any container (``--init``).
+
+        :raises Unavailable: it is not there.
+        """
+
     def command(self, *words: str) -> list[str]:
         """Return the argument vector that runs this launcher as a program, ``runtime run BUNDLE`` for example."""
 

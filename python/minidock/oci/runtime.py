@@ -109,8 +109,11 @@ class Device(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     gid: int | None = None
 
 
-class DeviceRule(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One rule of the cgroup's device filter; -1 or ``None`` is "any"; ``access`` is made of r, w, m."""
+class DeviceRule(msgspec.Struct, frozen=True):
+    """One rule of the cgroup's device filter; -1 or ``None`` is "any"; ``access`` is made of r, w, m.
+
+    Nothing is left out when it is written: runc refuses a rule without ``access``.
+    """
 
     allow: bool
     type: str = "a"

@@ -30,6 +30,8 @@ from minidock.trace.recorder import Recorder
 from minidock.trace.step import PlannedStep, Step
 
 _CHUNK = 1 << 16
+#: Another runtime's errno → exit code: ENOENT and ENOTDIR, EACCES and ENOEXEC.
+_NO_PROGRAM = {2: 127, 20: 127, 13: 126, 8: 126}
 
 
 class CreatedReport(msgspec.Struct, frozen=True, tag_field="is", tag="created"):
@@ -151,6 +153,8 @@ class Launching:
         step = self._plan[report.index]
         if step.op == "process.exec":
             return exec_failure(str(step.args["argv"][0]), report.errno)
+        if step.op == "runtime.run" and report.errno in _NO_PROGRAM:
+            return LaunchFailed(report.message, _NO_PROGRAM[report.errno])
         return StepFailed(step.op, report.errno, report.message)
 
 

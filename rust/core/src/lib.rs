@@ -8,6 +8,7 @@ pub mod capability;
 pub mod cgroups;
 pub mod error;
 pub mod host_mounts;
+pub mod init;
 pub mod launch;
 #[cfg(feature = "layers")]
 pub mod layers;

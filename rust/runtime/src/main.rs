@@ -4,6 +4,7 @@
 //! minidock-runtime monitor --control FD             what minidock starts; see minidock_core::monitor
 //! minidock-runtime run --bundle DIR [OPTIONS] ID    an OCI bundle in the foreground
 //! minidock-runtime --version
+//! docker-init [--] PROGRAM [ARGUMENTS]              under this name: process 1 with --init; see minidock_core::init
 //! ```
 
 mod run;
@@ -15,7 +16,13 @@ const USAGE: &str = "usage: minidock-runtime monitor --control FD
        minidock-runtime --version";
 
 fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut words = std::env::args();
+    let name = words.next().unwrap_or_default();
+    let words: Vec<String> = words.collect();
+    if name.ends_with("docker-init") {
+        let program = words.strip_prefix(&["--".to_owned()][..]).unwrap_or(&words);
+        return ExitCode::from(minidock_core::init::run(program));
+    }
     match words.first().map(String::as_str) {
         Some("--version") => {
             println!("minidock-runtime {}", minidock_core::VERSION);

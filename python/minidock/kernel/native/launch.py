@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from minidock import _native
-from minidock.errors import Unavailable
-
-
-def runtime_path() -> str:
-    """Return where the wheel put ``minidock-runtime``.
-
-    :raises Unavailable: it is not there.
-    """
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    path = f"{package}/bin/minidock-runtime"
-    if not os.access(path, os.X_OK):
-        raise Unavailable(f"the program {path} is missing", "build it with `pip install .` (it needs Rust)")
-    return path
+from minidock.kernel.program import runtime_path
 
 
 class NativeLaunch:
@@ -28,6 +14,9 @@ class NativeLaunch:
 
     def monitor(self, id: str, bundle: str) -> int:
         return _native.monitor_start(runtime_path())
+
+    def init_program(self) -> str:
+        return runtime_path()
 
     def command(self, *words: str) -> list[str]:
         return [runtime_path(), *words]

@@ -1,6 +1,8 @@
 //! Signals: every program of ours begins with the default actions and takes signals as data, by signalfd(2).
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use rustix::io::Errno;
 
@@ -35,6 +37,17 @@ pub fn block_only(signals: &[i32]) {
     let set = set_of(signals);
     // SAFETY: `set` is initialised and lives across the call, which cannot fail with these arguments.
     unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut()) };
+}
+
+/// Let the program that `command` starts begin with an empty mask: std lets it inherit ours.
+pub fn unblock_in(command: &mut Command) {
+    // SAFETY: sigprocmask is async-signal-safe (signal-safety(7)), and the closure does nothing else.
+    unsafe {
+        command.pre_exec(|| {
+            block_only(&[]);
+            Ok(())
+        });
+    }
 }
 
 /// Return a descriptor that can be read when one of `signals`, blocked before, is pending.
