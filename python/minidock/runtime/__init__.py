@@ -32,7 +32,7 @@ host   cgroup.devices          if ``options.cgroup.devices`` is set: ``linux.res
 host   ns.create               namespaces of the spec without a path (v1: without ``cgroup``), sorted as in the kernel's
                                ``/proc/self/ns``; ``cgroup``: the folder to be born in, on v2, else null
 host   ns.idmap                if a user namespace is made
-inside cgroup.enter            v1: the ``cgroup.procs`` files
+inside cgroup.enter            v1: the ``tasks`` files (see the planner)
 inside ns.unshare              v1: ``["cgroup"]``, if the spec asks for a cgroup namespace
 inside ns.join                 each namespace with a path, in the order of the spec
 inside process.session         always: setsid; without a terminal, pipes become 0, 1, 2

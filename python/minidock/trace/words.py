@@ -11,12 +11,15 @@ _ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 #: A list with more items than this is shown by their number.
 _MOST_ITEMS = 4
 _LONGEST = 48
+#: What tells one step from another of the same name is shown first, what all of them have last.
+_FIRST = ("type", "target", "path", "name", "file", "value", "argv", "namespace", "namespaces", "source")
+_LAST = ("options", "root")
 
 
 def short_args(args: Args, room: int) -> str:
     """Return ``target=/a lower=2 …`` in at most *room* characters: what stands first counts most."""
     text = ""
-    for name, value in args.items():
+    for name, value in sorted(args.items(), key=_rank):
         if value is None or value in ("", [], {}):
             continue
         word = f"{name}={_short(value)}"
@@ -25,6 +28,11 @@ def short_args(args: Args, room: int) -> str:
             break
         text += f" {word}" if text else word
     return text if len(text) <= room else text[: max(room - 1, 0)] + "…"
+
+
+def _rank(item: tuple[str, object]) -> int:
+    name = item[0]
+    return _FIRST.index(name) if name in _FIRST else len(_FIRST) + (name in _LAST)
 
 
 def _short(value: object) -> str:

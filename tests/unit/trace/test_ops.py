@@ -28,7 +28,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "cgroup.create": {"dirs": ["/sys/fs/cgroup/a", "/sys/fs/cgroup/b"]},
     "cgroup.limit": {"file": "/sys/fs/cgroup/a/pids.max", "value": "3"},
     "cgroup.devices": {"dir": "/sys/fs/cgroup/devices/a", "mode": "v1", "rules": []},
-    "cgroup.enter": {"files": ["/sys/fs/cgroup/a/cgroup.procs"]},
+    "cgroup.enter": {"files": ["/sys/fs/cgroup/a/tasks"]},
     "cgroup.kill": {"dirs": ["/sys/fs/cgroup/a"]},
     "cgroup.freeze": {"dirs": ["/sys/fs/cgroup/a"]},
     "cgroup.thaw": {"dirs": ["/sys/fs/cgroup/a"]},

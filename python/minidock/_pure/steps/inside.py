@@ -14,7 +14,7 @@ class Inside:
     """The state of the new process between its birth and exec.
 
     Three things are taken from the host's view before the root changes, since afterwards they could be forged or gone:
-    the ``cgroup.procs`` files (*cgroups*, opened by the monitor), the host's ``/proc``, and a compiled filter.
+    the ``tasks`` files (*cgroups*, opened by the monitor), the host's ``/proc``, and a compiled filter.
 
     :param streams: the descriptors that become 0, 1 and 2; empty with a terminal.
     :param size: the terminal's rows and columns.

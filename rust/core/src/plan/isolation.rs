@@ -104,7 +104,7 @@ pub(super) fn birth(linux: &Linux, options: &LaunchOptions) -> Result<Steps> {
         steps.push(host("ns.idmap", args));
     }
     if let Some(cgroup) = v1 {
-        let files: Vec<String> = cgroup.dirs.iter().map(|folder| format!("{folder}/cgroup.procs")).collect();
+        let files: Vec<String> = cgroup.dirs.iter().map(|folder| format!("{folder}/tasks")).collect();
         steps.push(inside("cgroup.enter", json!({"files": files})));
         if made.contains(&"cgroup") {
             steps.push(inside("ns.unshare", json!({"namespaces": ["cgroup"]})));

@@ -1,7 +1,7 @@
 //! The new process: it carries out the steps of its side, one after the other, and becomes the container's program.
 //!
 //! What it needs from the host's view it takes before the root changes: a descriptor of the host's /proc, which no image
-//! can have prepared, and the `cgroup.procs` files, which the monitor opened for it.
+//! can have prepared, and the `tasks` files, which the monitor opened for it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -32,7 +32,7 @@ pub enum Streams {
 
 /// What was prepared before the process began.
 pub struct Prepared {
-    /// The `cgroup.procs` files of `cgroup.enter`.
+    /// The `tasks` files of `cgroup.enter`.
     pub cgroups: Vec<OwnedFd>,
     /// The compiled `process.seccomp`.
     pub filter: Option<Filter>,
