@@ -51,6 +51,7 @@ pub fn plan(spec: &[u8], options: &[u8]) -> Result<Vec<PlannedStep>, PlanError> 
         return Err(bad("not an object"));
     }
     refuse::refuse(&raw)?;
+    refuse::check_shapes(&raw)?;
     let config = RuntimeSpec::deserialize(&raw).map_err(|wrong| bad(wrong.to_string()))?;
     let options: LaunchOptions = decode(options, "launch options")?;
     let steps = steps_of(&config, &options, &raw)?;

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::words::{Result, unsupported};
+use super::words::{Result, bad, unsupported};
 
 /// Paths into `config.json`; `[]` is "each element of the list".
 const REFUSED: [&str; 32] = [
@@ -56,6 +56,44 @@ pub(super) fn refuse(raw: &Value) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Where objects stand: serde would take a list in the place of an object too, field by field.
+const OBJECTS: [&str; 26] = [
+    "process",
+    "process.user",
+    "process.capabilities",
+    "process.consoleSize",
+    "process.rlimits[]",
+    "root",
+    "mounts[]",
+    "linux",
+    "linux.namespaces[]",
+    "linux.uidMappings[]",
+    "linux.gidMappings[]",
+    "linux.devices[]",
+    "linux.resources",
+    "linux.resources.devices[]",
+    "linux.resources.memory",
+    "linux.resources.cpu",
+    "linux.resources.pids",
+    "linux.resources.blockIO",
+    "linux.resources.blockIO.weightDevice[]",
+    "linux.resources.blockIO.throttleReadBpsDevice[]",
+    "linux.resources.blockIO.throttleWriteBpsDevice[]",
+    "linux.resources.blockIO.throttleReadIOPSDevice[]",
+    "linux.resources.blockIO.throttleWriteIOPSDevice[]",
+    "linux.seccomp",
+    "linux.seccomp.syscalls[]",
+    "linux.seccomp.syscalls[].args[]",
+];
+
+/// Refuse a list in the place of an object.
+pub(super) fn check_shapes(raw: &Value) -> Result<()> {
+    match OBJECTS.into_iter().find(|path| values_at(raw, path).into_iter().any(Value::is_array)) {
+        Some(path) => Err(bad(format!("{path}: expected an object, got a list"))),
+        None => Ok(()),
+    }
 }
 
 /// Return what stands in `value` at `path`; nothing where the shape is another one (decoding tells that).
