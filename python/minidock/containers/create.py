@@ -18,7 +18,7 @@ from minidock.containers.foreign import find_runtime
 from minidock.containers.merge import merge_config
 from minidock.containers.mounts import all_mounts
 from minidock.containers.names import check_name, made_up_name, new_id
-from minidock.containers.operation import OperationParts, operation
+from minidock.containers.operation import OperationParts, operation, promise_removal
 from minidock.containers.records import Container, Extra, to_row
 from minidock.containers.resources import resources_of
 from minidock.containers.security import parse_security_options, security_of
@@ -33,6 +33,7 @@ from minidock.runtime.cgroups.host import CgroupHost
 from minidock.store.metadata import transaction
 from minidock.store.rows import VolumeRow
 from minidock.store.store import Store
+from minidock.trace.journal import Journal
 
 _ATTEMPTS = 8
 _LIMIT = 10 << 20
@@ -48,10 +49,11 @@ class UsableImage(msgspec.Struct, frozen=True):
 
 
 class Creation(msgspec.Struct, frozen=True):
-    """A new container, and Docker's warnings about it."""
+    """A new container, and Docker's warnings about it; for one that is to go with its run, the promise to remove it."""
 
     container: Container
     warnings: tuple[str, ...]
+    promise: Journal | None = None
 
 
 class PreparedVolumes(Protocol):
@@ -84,9 +86,10 @@ class Creator:
         self._cgroups = cgroups
         self._parts = parts
 
-    def create(self, request: CreateRequest, image: UsableImage) -> Creation:
+    def create(self, request: CreateRequest, image: UsableImage, transient: bool = False) -> Creation:
         """Make a container; it is there whole, or not at all.
 
+        :param transient: it is to go with the command that makes it, however that ends; the caller ends the promise.
         :raises InvalidArgument: the request makes no sense.
         :raises Conflict: the name is taken.
         """
@@ -107,8 +110,14 @@ class Creator:
             request.networks,
             Extra(self._user(config.user, request.host.group_add, image)),
         )
-        with operation(self._parts, "create", id), self._store.locks.shared("gc"):
-            return Creation(self._commit(container, image, points), warnings)
+        promise = promise_removal(self._parts, id) if transient else None
+        try:
+            with operation(self._parts, "create", id), self._store.locks.shared("gc"):
+                return Creation(self._commit(container, image, points), warnings, promise)
+        except BaseException:
+            if promise is not None:
+                promise.leave()  # the next engine looks whether there is anything to remove
+            raise
 
     def check(self, request: CreateRequest, image: UsableImage) -> tuple[Sequence[MountPoint], tuple[str, ...]]:
         """Refuse whatever can be refused before anything is done; return the mount points and Docker's warnings."""

@@ -7,14 +7,15 @@
         commit                       a row: from here on nobody takes it back
 
 If the block raises, what it did is undone, the last step first. If the process dies, the journal stays behind without
-a lock, and the next engine that opens the root finds it (:func:`minidock.store.recovery.recover`): it asks whether the
-operation had committed, and undoes it if not. A *removal* is the other way round: once its row is gone, the journal
-says what is still to go.
+a lock, and the next engine that opens the root does the same (:mod:`minidock.store.recovery`). Both ask the rows first
+whether the operation had committed: an error or a Ctrl-C can come a moment *after* the commit, too, and then what was
+made stays. A *removal* is the other way round: as long as its row is there nothing is taken away, and once it is gone,
+the journal says what is still to go. What cannot be undone now stays in the journal, for the next engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import msgspec
@@ -22,19 +23,23 @@ import msgspec
 from minidock.containers.teardown import Undoers, run_undos
 from minidock.store.layout import Layout
 from minidock.store.locks import Locks
-from minidock.trace.journal import Journal, undo_lines
+from minidock.trace.journal import Journal, Undo, undo_lines
 from minidock.trace.recorder import Recorder
 
 SUFFIX = ".journal"
 
 
 class OperationParts(msgspec.Struct, frozen=True):
-    """What every operation needs."""
+    """What every operation needs.
+
+    ``must_undo`` says whether the lines of a journal, given by its file's name, are to be run.
+    """
 
     layout: Layout
     locks: Locks
     recorder: Recorder
     undoers: Undoers
+    must_undo: Callable[[str], bool]
     dry: bool = False
 
 
@@ -48,12 +53,29 @@ def operation(parts: OperationParts, kind: str, id: str) -> Iterator[Journal | N
         if parts.dry:
             yield None
             return
-        journal = Journal(f"{parts.layout.journals}/{kind}-{id}{SUFFIX}")
+        name = f"{kind}-{id}{SUFFIX}"
+        journal = Journal(f"{parts.layout.journals}/{name}")
+        finished = False
         try:
             with parts.recorder.listening(journal):
                 yield journal
+            finished = True
         except BaseException:
-            run_undos(list(undo_lines(journal.path)), parts.undoers)  # the first error is the one that counts
+            undos = list(undo_lines(journal.path)) if parts.must_undo(name) else []
+            finished = not run_undos(undos, parts.undoers)  # what we raise is what came first
             raise
         finally:
-            journal.close()
+            journal.end(finished)
+
+
+def promise_removal(parts: OperationParts, id: str) -> Journal | None:
+    """Write down that container *id* is to be removed when this process is gone, unless it runs then.
+
+    That is ``--rm`` between the creation and the start, when no row among what runs speaks for the container yet.
+    Whoever has kept the promise, or does not need it any more, closes it. In a dry run there is nothing to promise.
+    """
+    if parts.dry:
+        return None
+    journal = Journal(f"{parts.layout.journals}/transient-{id}{SUFFIX}")
+    journal.note(Undo("container.remove", {"id": id}))
+    return journal

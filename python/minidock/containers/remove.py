@@ -8,7 +8,7 @@ import signal
 
 from minidock.containers.operation import OperationParts, operation
 from minidock.containers.records import Container
-from minidock.containers.settle import is_running, settle
+from minidock.containers.settle import forget, is_running, settle
 from minidock.errors import Conflict, SystemFault
 from minidock.store.rows import RunningRow
 from minidock.store.state import is_alive
@@ -32,7 +32,7 @@ def remove_container(store: Store, parts: OperationParts, container: Container, 
             )
         kill(row)
     if row is not None:
-        settle(store, parts, row)
+        settle(store, parts, row, keep_row=True)
     gone = container.extra.anonymous if volumes else ()
     with operation(parts, "remove", container.id):
         for path in (store.layout.container(container.id), store.layout.snapshot(container.snapshot)):
@@ -48,6 +48,8 @@ def remove_container(store: Store, parts: OperationParts, container: Container, 
         store.snapshots.discard(container.snapshot)
         for name in gone:
             store.disk.remove(store.layout.volume(name))
+        if row is not None and not parts.dry:
+            forget(store, container.id)
 
 
 def announce(parts: OperationParts, path: str) -> None:

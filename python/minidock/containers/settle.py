@@ -42,8 +42,12 @@ def is_running(store: Store, row: RunningRow) -> bool:
     return not written and is_alive(row.monitor, row.monitor_start)
 
 
-def settle(store: Store, parts: OperationParts, row: RunningRow) -> list[MinidockError]:
-    """Take notice that a container has ended, if it has; return the errors of a teardown that was left to us."""
+def settle(store: Store, parts: OperationParts, row: RunningRow, keep_row: bool = False) -> list[MinidockError]:
+    """Take notice that a container has ended, if it has; return the errors of a teardown that was left to us.
+
+    :param keep_row: leave its row among what runs to a removal that follows, and ends with :func:`forget`: if that
+        dies, the next engine finds the row, and removes the container then.
+    """
     if parts.dry or is_running(store, row):
         return []
     with store.locks.exclusive(f"container-{row.id}"):
@@ -55,7 +59,8 @@ def settle(store: Store, parts: OperationParts, row: RunningRow) -> list[Minidoc
             errors = _tear_down(store, parts, row.id)
             killed = Exited(KILLED, row.began, time.time_ns(), signal=9, error="the container's monitor was killed")
             store.disk.write(f"{store.layout.container(row.id)}/exit", encode(killed))
-        _forget(store, row.id)
+        if not keep_row:
+            forget(store, row.id)
     return errors
 
 
@@ -65,20 +70,15 @@ def settle_unstarted(store: Store, parts: OperationParts, id: str) -> list[Minid
         return []
     with store.locks.exclusive(f"container-{id}"):
         errors = _tear_down(store, parts, id)
-        _forget(store, id)
+        forget(store, id)
     return errors
-
-
-def settle_all(store: Store, parts: OperationParts) -> list[MinidockError]:
-    """Settle every container that was running when the last engine looked."""
-    return [error for row in store.state.running.all() for error in settle(store, parts, row)]
 
 
 def _tear_down(store: Store, parts: OperationParts, id: str) -> list[MinidockError]:
     return run_undos(list(undo_lines(f"{store.layout.container(id)}/started.jsonl")), parts.undoers)
 
 
-def _forget(store: Store, id: str) -> None:
+def forget(store: Store, id: str) -> None:
     """It does not run any more: the row among what runs is the last to go."""
     with suppress(FileNotFoundError):
         os.unlink(f"{store.layout.container(id)}/started.jsonl")

@@ -54,7 +54,7 @@ class EngineContainers:
         return self._images.usable(name, platform, pull, progress, lease)
 
     def create(self, request: CreateRequest, image: UsableImage) -> Creation:
-        return self._creator.create(request, image)
+        return self._creator.create(request, image, transient=request.host.auto_remove)
 
     def start(self, container: Container) -> Launching:
         return self._starter.start(container)
@@ -64,7 +64,7 @@ class EngineContainers:
         if not started:
             settle_unstarted(self._store, self._parts, container.id)
         elif row is not None:
-            settle(self._store, self._parts, row)
+            settle(self._store, self._parts, row, keep_row=container.host.auto_remove)
         if not self._parts.dry:
             self._release(container.id)
 

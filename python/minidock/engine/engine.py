@@ -17,7 +17,7 @@ from minidock.containers.find import find_container
 from minidock.containers.operation import OperationParts
 from minidock.containers.records import from_row
 from minidock.containers.remove import remove_container
-from minidock.containers.settle import settle_all
+from minidock.containers.settle import is_running, settle
 from minidock.engine.config import EngineConfig, read_config
 from minidock.engine.undo import make_undoers
 from minidock.errors import Conflict, MinidockError, NotFound
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from minidock.networks.networks import Networks
     from minidock.store.check import Finding
     from minidock.store.gc import Decision
+    from minidock.store.rows import RunningRow
     from minidock.store.sweep import Swept
 
 
@@ -90,15 +91,33 @@ class Engine:
         before = {row.id for row in self.store.state.running.all()}
         if not before and not undone:
             return errors
-        errors += settle_all(self.store, self.parts)
+        for running in self.store.state.running.all():
+            if not is_running(self.store, running):
+                errors += self._end(running)
         ended = before - {row.id for row in self.store.state.running.all()}
-        for id in ended:
-            row = self.store.rows.containers.get(id)
-            if row is not None and (container := from_row(row)).host.auto_remove:
-                remove_container(self.store, self.parts, container, force=False, volumes=True)
         if ended or undone:  # a dead start can have left an address and ports
             self.networks.reconcile(before - ended)
         return errors
+
+    def _end(self, running: RunningRow) -> list[MinidockError]:
+        """Take notice of an end, and remove the container if it was run with ``--rm``; return the errors."""
+        try:
+            row = self.store.rows.containers.get(running.id)
+            if row is None or not (container := from_row(row)).host.auto_remove:
+                return settle(self.store, self.parts, running)
+            remove_container(self.store, self.parts, container, force=False, volumes=True)
+        except MinidockError as error:  # one damaged row or full disk does not keep the others from being settled
+            return [error]
+        return []
+
+    def _discard(self, id: str) -> None:
+        """Remove a container that its dead command had promised to remove, unless it runs."""
+        running = self.store.state.running.get(id)
+        if running is not None:
+            return  # its end will be seen by what runs
+        row = self.store.rows.containers.get(id)
+        if row is not None:
+            remove_container(self.store, self.parts, from_row(row), force=False, volumes=True)
 
     # --- parts ---
 
@@ -122,9 +141,9 @@ class Engine:
     @cached_property
     def parts(self) -> OperationParts:
         undoers = make_undoers(
-            lambda: self.kernel, self.store.disk, lambda table, rules: self.firewall.apply(table, rules)
+            lambda: self.kernel, self.store.disk, lambda table, rules: self.firewall.apply(table, rules), self._discard
         )
-        return OperationParts(self.layout, self.store.locks, self.recorder, undoers, self.dry)
+        return OperationParts(self.layout, self.store.locks, self.recorder, undoers, self._must_undo, self.dry)
 
     @cached_property
     def config(self) -> EngineConfig:
@@ -216,6 +235,11 @@ class Engine:
         self.parts.undoers[op](args)
 
     # --- what parts need of each other ---
+
+    def _must_undo(self, journal: str) -> bool:
+        from minidock.store.recovery import must_undo
+
+        return must_undo(self.store, journal)
 
     def attach(self, container_id: str, request: CreateRequest) -> Attachment:
         """The starter's peer: the networks, made only when a container starts."""

@@ -51,18 +51,23 @@ def run(parts: RunParts, request: CreateRequest, options: RunOptions, streams: S
     container = creation.container
     streams.created(container.id, creation.warnings)
     exited: Exited | None = None
-    started = False
+    started = kept = False
     try:
-        launching = parts.start(container)
         try:
-            launching.go()  # from here on the container runs without us
-            started = True
-            exited = None if options.detach else launching.follow(streams)
+            launching = parts.start(container)
+            try:
+                launching.go()  # from here on the container runs without us
+                started = True
+                exited = None if options.detach else launching.follow(streams)
+            finally:
+                launching.close()
         finally:
-            launching.close()
+            if exited is not None or not started:
+                parts.ended(container, started)
+                if request.host.auto_remove:
+                    parts.discard(container)
+            kept = True
     finally:
-        if exited is not None or not started:
-            parts.ended(container, started)
-            if request.host.auto_remove:
-                parts.discard(container)
+        if creation.promise is not None:
+            creation.promise.end(kept)
     return Ran(container.id, exited.code if exited else 0)

@@ -9,11 +9,17 @@ from minidock.kernel.ports import Kernel
 from minidock.store.disk import Disk
 
 
-def make_undoers(kernel: Callable[[], Kernel], disk: Disk, apply_rules: Callable[[str, str], None]) -> Undoers:
+def make_undoers(
+    kernel: Callable[[], Kernel],
+    disk: Disk,
+    apply_rules: Callable[[str, str], None],
+    remove_container: Callable[[str], None],
+) -> Undoers:
     """Return op → action, on ports that record: an undo is a step too.
 
     :param kernel: returns the ports; they are not loaded before something must be undone.
     :param apply_rules: (table, rules) → one nftables transaction.
+    :param remove_container: removes the container with this id, if it is there and does not run.
     """
     return {
         "cgroup.delete": lambda a: kernel().cgroups.delete(a["dirs"]),
@@ -22,4 +28,5 @@ def make_undoers(kernel: Callable[[], Kernel], disk: Disk, apply_rules: Callable
         "mount.unmount": lambda a: kernel().mounts.unmount(a["target"]),
         "store.remove": lambda a: disk.remove(a["path"]),
         "nft.apply": lambda a: apply_rules(a["table"], a["rules"]),
+        "container.remove": lambda a: remove_container(a["id"]),
     }

@@ -10,7 +10,11 @@ kind      it had committed when                   its lines say
 create    the container's row is there            what was made: undone if it had *not* committed
 start     the container's row among what runs is  what was made: undone if it had *not* committed
 remove    the container's row is *gone*           what is still to go: undone, that is removed, if it *had* committed
+transient it always counts                        the container is to go with its command: removed, unless it runs
 ========= ======================================= ==================================================================
+
+Recovery takes the container's lock first: nobody begins anew on what is still being taken back. The lock's file, which
+the dead command has left, goes with it.
 """
 
 from __future__ import annotations
@@ -49,6 +53,17 @@ def must_undo(store: Store, name: str) -> bool:
 
 def undo_journal(store: Store, name: str, undo: Undoer) -> list[MinidockError]:
     """Undo a dead journal and remove it; it stays if a step fails. Two recoveries never run the same one."""
+    kind, _, key = name.removesuffix(".new").removesuffix(".journal").partition("-")
+    if kind not in ("create", "start", "remove"):
+        return _undo_alone(store, name, undo)
+    held = store.locks.try_exclusive(f"container-{key}")
+    if held is None:
+        return []  # somebody is at this container: the next command's turn
+    with held:
+        return _undo_alone(store, name, undo)
+
+
+def _undo_alone(store: Store, name: str, undo: Undoer) -> list[MinidockError]:
     path = f"{store.layout.journals}/{name}"
     try:
         fd = lock_file(path, os.O_RDWR, fcntl.LOCK_EX | fcntl.LOCK_NB)

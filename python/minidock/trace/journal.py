@@ -57,6 +57,10 @@ class Journal:
         if line := _line(step):
             os.write(self._fd, line)
 
+    def note(self, undo: Undo) -> None:
+        """Write an undo that belongs to no step."""
+        os.write(self._fd, msgspec.json.encode(undo) + b"\n")
+
     def ended(self, step: Step) -> None:
         """Nothing: an undo of a step that failed half-way is still needed."""
 
@@ -71,6 +75,17 @@ class Journal:
     def close(self) -> None:
         """Remove the journal: everything in it has been committed or undone."""
         os.unlink(self.path)
+        os.close(self._fd)
+
+    def end(self, finished: bool) -> None:
+        """Close it if it is *finished*, leave it otherwise."""
+        if finished:
+            self.close()
+        else:
+            self.leave()
+
+    def leave(self) -> None:
+        """Leave the journal to the next engine, as a writer that died would: something in it could not be undone."""
         os.close(self._fd)
 
 
