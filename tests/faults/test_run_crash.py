@@ -2,11 +2,12 @@
 
 Three deaths: the engine kills itself at its n-th notification (``MINIDOCK_DIE_AT``), the monitor before its n-th step
 (``MINIDOCK_MONITOR_DIE_AT``), for n = 1, 2, 3, … until a run comes to its end; and kill -9 from outside. What must be
-gone is looked for on the machine, not in the engine's own rows: processes, control groups, mounts, links, firewall rules.
+gone is looked for on the machine, not in the engine's rows: processes, control groups, mounts, links, firewall rules.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -74,20 +75,21 @@ def run_words(network: str) -> tuple[str, ...]:
 
 def die_and_retry(world: World, variable: str, network: str, numbers: Iterator[int]) -> int:
     words = run_words(network)
-    last = 0
-    for last in deaths(world, variable, words, numbers):
+    died = 0
+    for number in deaths(world, variable, words, numbers):
+        died = number
         if variable == ENGINE:  # a container that was told to go ends by itself: its monitor needs no engine
             assert soon(lambda: not processes_of(world.folder))
         assert_gone(world)
         assert world.ok(*words) == "hello\n"
     assert_gone(world)
-    return last
+    return died
 
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("variable", [ENGINE, MONITOR])
 def test_a_run_that_dies_at_some_steps(world: World, variable: str, network: str) -> None:
-    """A sample, never the same steps: on this day every third, or fifth, from some number on."""
+    """A sample: every seventh step, from another one on in each case; the exhaustive test is slow."""
     step = 7
     first = 1 + (len(network) + len(world.kernel) + len(variable)) % step
     assert die_and_retry(world, variable, network, count(first, step)) > step
@@ -98,3 +100,47 @@ def test_a_run_that_dies_at_some_steps(world: World, variable: str, network: str
 @pytest.mark.parametrize("variable", [ENGINE, MONITOR])
 def test_a_run_that_dies_at_any_step(world: World, variable: str, network: str) -> None:
     assert die_and_retry(world, variable, network, count(1)) > 20
+
+
+@pytest.mark.parametrize("force", [False, True], ids=["ended", "running"])
+def test_an_rm_that_dies_at_any_step(world: World, force: bool) -> None:
+    words = ("rm", "-f", NAME) if force else ("rm", NAME)
+    make = ("run", "-d", "--name", NAME, *NETWORKS["none"], "busybox", "sleep", "300")
+    for number in count(1):
+        world.ok(*(make if force else (*make[:1], *make[2:-2], "true")))
+        done = world.cli(*words, env={ENGINE: str(number)})
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        world.cli(*words)  # the name is there still, or gone already: then rm says so
+        assert_gone(world)
+    assert number > 5
+    assert_gone(world)
+
+
+def monitor_of(world: World) -> int:
+    """Return the monitor of the victim: the parent of its first process."""
+    pid = json.loads(world.ok("inspect", NAME))[0]["State"]["Pid"]
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in status if line.startswith("PPid:")))
+
+
+def test_a_monitor_that_is_killed(world: World) -> None:
+    world.ok("run", "-d", "--name", NAME, *NETWORKS["bridge"], "busybox", "sleep", "300")
+    os.kill(monitor_of(world), signal.SIGKILL)
+    assert soon(lambda: "Exited (137)" in world.ok("ps", "-a"))
+    assert soon(lambda: not traces(world)), "its teardown was run by the engine"
+    assert "Exited (137)" in world.ok("ps", "-a"), "it is said once, and stays so"
+    world.ok("rm", NAME)
+    assert_gone(world)
+
+
+def test_an_engine_that_is_killed_while_it_is_attached(world: World) -> None:
+    engine = world.popen("run", "--name", NAME, *NETWORKS["bridge"], "busybox", "sh", "-c", "echo up; sleep 300")
+    assert engine.stdout is not None
+    assert engine.stdout.readline() == b"up\n"
+    engine.kill()  # nsenter has become it
+    engine.communicate()
+    assert "Up" in world.ok("ps"), "the container goes on"
+    world.ok("rm", "-f", NAME)
+    assert_gone(world)

@@ -30,9 +30,11 @@ def remove_container(store: Store, parts: OperationParts, container: Container, 
                 f'cannot remove container "/{container.name}": container is running: '
                 "stop the container before removing or force remove"
             )
-        kill(row)
+        await_end(row, force)
     if row is not None:
-        settle(store, parts, row, keep_row=True)
+        errors = settle(store, parts, row, keep_row=True)
+        if errors:
+            raise errors[0]  # the container stays: it knows what is left of it
     gone = container.extra.anonymous if volumes else ()
     with operation(parts, "remove", container.id):
         for path in (store.layout.container(container.id), store.layout.snapshot(container.snapshot)):
@@ -57,8 +59,8 @@ def announce(parts: OperationParts, path: str) -> None:
     parts.recorder.call("store.condemn", {"path": path}, lambda: None)
 
 
-def kill(row: RunningRow) -> None:
-    """Kill a container's first process, and wait until its monitor has torn down.
+def await_end(row: RunningRow, force: bool) -> None:
+    """Wait until a container's monitor has torn down and is gone; with *force* kill the container's first process.
 
     The process is named by a pidfd whose start time is checked, so that a recycled id is never signalled.
 
@@ -71,11 +73,12 @@ def kill(row: RunningRow) -> None:
     try:
         if not is_alive(row.monitor, row.monitor_start):
             return
-        _signal(row.pid, row.start, signal.SIGKILL)
+        if force:
+            _signal(row.pid, row.start, signal.SIGKILL)
         poll = select.poll()
         poll.register(monitor, select.POLLIN)
         if not poll.poll(_PATIENCE_MS):
-            raise SystemFault(f"container {row.id} was killed, and its monitor (pid {row.monitor}) does not end")
+            raise SystemFault(f"container {row.id} has ended, and its monitor (pid {row.monitor}) does not end")
     finally:
         os.close(monitor)
 

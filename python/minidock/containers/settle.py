@@ -57,6 +57,8 @@ def settle(store: Store, parts: OperationParts, row: RunningRow, keep_row: bool 
         errors: list[MinidockError] = []
         if os.path.isdir(store.layout.container(row.id)) and read_exit(store, row.id) is None:
             errors = _tear_down(store, parts, row.id)
+            if errors:
+                return errors  # list and row stay: the next engine tries again
             killed = Exited(KILLED, row.began, time.time_ns(), signal=9, error="the container's monitor was killed")
             store.disk.write(f"{store.layout.container(row.id)}/exit", encode(killed))
         if not keep_row:
@@ -70,7 +72,8 @@ def settle_unstarted(store: Store, parts: OperationParts, id: str) -> list[Minid
         return []
     with store.locks.exclusive(f"container-{id}"):
         errors = _tear_down(store, parts, id)
-        forget(store, id)
+        if not errors:
+            forget(store, id)
     return errors
 
 

@@ -12,8 +12,8 @@ from minidock.containers.inspection import inspect_container
 from minidock.containers.listing import Status, check_filters, matches, status_of, summary_of
 from minidock.containers.operation import OperationParts
 from minidock.containers.records import Container, from_row
-from minidock.containers.remove import remove_container
-from minidock.containers.settle import read_exit, settle, settle_unstarted
+from minidock.containers.remove import await_end, remove_container
+from minidock.containers.settle import is_running, read_exit, settle, settle_unstarted
 from minidock.containers.start import Starter
 from minidock.engine.images import ImageSource
 from minidock.engine.run import run
@@ -64,6 +64,8 @@ class EngineContainers:
         if not started:
             settle_unstarted(self._store, self._parts, container.id)
         elif row is not None:
+            if is_running(self._store, row):
+                await_end(row, force=False)  # its monitor was killed, and is on its way out
             settle(self._store, self._parts, row, keep_row=container.host.auto_remove)
         if not self._parts.dry:
             self._release(container.id)

@@ -12,7 +12,7 @@ from minidock.containers.create import Creation, UsableImage
 from minidock.containers.records import Container
 from minidock.kernel.protocol import Exited
 from minidock.oci.platform import Platform
-from minidock.runtime.monitor import Launching
+from minidock.runtime.monitor import Launching, MonitorGone
 from minidock.store.leases import Lease
 
 
@@ -51,7 +51,7 @@ def run(parts: RunParts, request: CreateRequest, options: RunOptions, streams: S
     container = creation.container
     streams.created(container.id, creation.warnings)
     exited: Exited | None = None
-    started = kept = False
+    started = lost = kept = False
     try:
         try:
             launching = parts.start(container)
@@ -59,10 +59,13 @@ def run(parts: RunParts, request: CreateRequest, options: RunOptions, streams: S
                 launching.go()  # from here on the container runs without us
                 started = True
                 exited = None if options.detach else launching.follow(streams)
+            except MonitorGone:
+                lost = True
+                raise
             finally:
                 launching.close()
         finally:
-            if exited is not None or not started:
+            if exited is not None or lost or not started:
                 parts.ended(container, started)
                 if request.host.auto_remove:
                     parts.discard(container)

@@ -65,6 +65,10 @@ Report = StepReport | CreatedReport | StartedReport | FailedReport | ErrorReport
 _decoder = msgspec.json.Decoder(Report)
 
 
+class MonitorGone(SystemFault):
+    """The monitor of a running container has died; the container died with it."""
+
+
 class Launching:
     """A container on its way up, seen from the engine.
 
@@ -105,7 +109,7 @@ class Launching:
     def follow(self, streams: Streams) -> Exited | None:
         """Carry the streams until the container has ended and is torn down, or until they detach: then ``None``.
 
-        :raises SystemFault: the monitor died; the container died with it.
+        :raises MonitorGone: the monitor died; the container died with it.
         """
         return _Attachment(self._socket, self._reader, [*self._output, *self._pending], streams).run()
 
@@ -219,7 +223,7 @@ class _Attachment:
                 if fd == self._socket.fileno() and event & ~select.POLLOUT:
                     data = _receive(self._socket)
                     if not data:
-                        raise SystemFault("the container's monitor is gone, and the container with it")
+                        raise MonitorGone("the container's monitor is gone, and the container with it")
                     for kind, payload in self._reader.feed(data):
                         if exited := self._take(kind, payload):
                             return exited

@@ -48,11 +48,13 @@ class State:
 def process_start(pid: int) -> int:
     """Return when process *pid* began, in clock ticks since boot, 0 if there is none: with the id, its identity.
 
-    Source: proc(5), ``/proc/PID/stat``, field 22; the second field is in parentheses and may hold anything.
+    One that has ended and that its parent has not taken notice of (a zombie) is none: it does nothing any more.
+    Source: proc(5), ``/proc/PID/stat``, fields 3 and 22; the second field is in parentheses and may hold anything.
     """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[19])
+            fields = file.read().rpartition(b")")[2].split()
+            return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
     except (FileNotFoundError, ProcessLookupError):
         return 0
 
