@@ -24,7 +24,7 @@ test: $(BUILT) ## set up, then run the tests (under 15 minutes)
 
 test-slow: $(BUILT) ## the longer tests, with large peers (docker.io, a user-mode kernel, qemu)
 	@.ci/packages tests/packages.txt tests/packages-large.txt
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow --ignore tests/benchmarks
 
 soak: $(BUILT) ## long loads; prints figures, not part of CI
 	@.ci/packages tests/packages.txt
