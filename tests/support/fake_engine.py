@@ -115,7 +115,9 @@ class FakeEngine:
         self.opened: list[tuple[int, bool]] = []
 
     @contextmanager
-    def open_engine(self, session: object, listeners: Sequence[object], dry: bool) -> Iterator[FakeEngine]:
+    def open_engine(
+        self, session: object, listeners: Sequence[object], dry: bool, reconcile: bool = True
+    ) -> Iterator[FakeEngine]:
         """Stands for :meth:`minidock.cli.session.Session.open_engine`."""
         self.opened.append((len(listeners), dry))
         yield self

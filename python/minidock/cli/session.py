@@ -56,15 +56,16 @@ class Session:
         listeners = [] if values is None else self._listeners(str(self.setting(values, "explain")), dry)
         return self.open_engine(listeners, dry)
 
-    def open_engine(self, listeners: list[Listener], dry: bool) -> Engine:
+    def open_engine(self, listeners: list[Listener], dry: bool, reconcile: bool = True) -> Engine:
         """Open the engine with these listeners of its steps.
 
+        :param reconcile: take back first what commands that died have left.
         :raises BadRequest: another host or context is asked for.
         """
         refuse_remote(self.settings)
         from minidock.engine import Engine
 
-        return Engine.open(self.settings["root"] or None, listeners, dry)
+        return Engine.open(self.settings["root"] or None, listeners, dry, reconcile)
 
     @staticmethod
     def _listeners(form: str, dry: bool) -> list[Listener]:

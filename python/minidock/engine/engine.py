@@ -58,11 +58,16 @@ class Engine:
         self.dry = dry
 
     @classmethod
-    def open(cls, root: str | None = None, listeners: Sequence[Listener] = (), dry: bool = False) -> Engine:
-        """Open the engine of *root* (by default of ``MINIDOCK_ROOT``, or of this user)."""
+    def open(
+        cls, root: str | None = None, listeners: Sequence[Listener] = (), dry: bool = False, reconcile: bool = True
+    ) -> Engine:
+        """Open the engine of *root* (by default of ``MINIDOCK_ROOT``, or of this user).
+
+        :param reconcile: take notice first of what happened; not so for a collection, which says what it finds.
+        """
         killer = killer_from_environment()
         engine = cls(find_layout(root), Recorder([*listeners, *([killer] if killer else [])]), dry)
-        if not dry:
+        if reconcile and not dry:
             engine.reconcile()
         return engine
 
@@ -77,8 +82,11 @@ class Engine:
         if "store" in self.__dict__:
             self.store.close()
 
-    def reconcile(self) -> list[MinidockError]:
-        """Take back what dead commands began, settle what has ended, remove what was to be removed (``--rm``)."""
+    def reconcile(self, swept: bool = False) -> list[MinidockError]:
+        """Take back what dead commands began, settle what has ended, remove what was to be removed (``--rm``).
+
+        :param swept: a collection has taken something back already.
+        """
         from minidock.store.recovery import recover
 
         undone: list[str] = []
@@ -89,13 +97,13 @@ class Engine:
 
         errors = recover(self.store, undo)
         before = {row.id for row in self.store.state.running.all()}
-        if not before and not undone:
+        if not before and not undone and not swept:
             return errors
         for running in self.store.state.running.all():
             if not is_running(self.store, running):
                 errors += self._end(running)
         ended = before - {row.id for row in self.store.state.running.all()}
-        if ended or undone:  # a dead start can have left an address and ports
+        if ended or undone or swept:  # a dead start can have left an address and ports
             self.networks.reconcile(before - ended)
         return errors
 
@@ -222,7 +230,9 @@ class Engine:
         """Remove what nobody needs, and say of everything why it went or stays."""
         from minidock.store.sweep import collect
 
-        return collect(self.store, self.undo)
+        swept = collect(self.store, self.undo)
+        self.reconcile(any(each.goes and each.kind == "journal" for each in swept.decisions))
+        return swept
 
     def gc_plan(self) -> Sequence[Decision]:
         """Return what :meth:`gc` would do."""

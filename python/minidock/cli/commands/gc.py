@@ -19,7 +19,7 @@ def gc(session: Session, values: Values) -> int:
     """Collect the garbage."""
     dry = session.dry(values)
     failed: Sequence[tuple[Decision, MinidockError]] = ()
-    with session.engine() as engine:
+    with session.open_engine([], dry, reconcile=False) as engine:
         if dry:
             decisions = engine.gc_plan()
         else:
