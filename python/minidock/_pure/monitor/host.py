@@ -76,8 +76,11 @@ def _apply_rules(args: Args) -> None:
     """Hand one transaction to ``nft -f -``."""
     import subprocess
 
+    # an ordinary user's PATH often lacks the last two
+    env = {**os.environ, "PATH": os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"}
     with failing("nft.apply", "start nft"):
-        done = subprocess.run(["nft", "-f", "-"], input=args["rules"].encode(), capture_output=True, check=False)
+        rules = args["rules"].encode()
+        done = subprocess.run(["nft", "-f", "-"], input=rules, capture_output=True, check=False, env=env)
     if done.returncode:
         words = done.stderr.decode(errors="replace").splitlines() or ["no reason given"]
         raise StepFailed("nft.apply", 0, f"nft refused: {words[0]}")

@@ -70,7 +70,9 @@ pub fn unpin(path: &str) -> Result<()> {
 
 /// `nft.apply`: one transaction.
 fn apply_rules(rules: &str) -> Result<()> {
+    let path = std::env::var("PATH").unwrap_or_default(); // an ordinary user's often lacks the last two
     let mut child = Command::new("nft")
+        .env("PATH", format!("{path}:/usr/sbin:/sbin"))
         .args(["-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
