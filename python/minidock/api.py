@@ -363,8 +363,8 @@ class Containers(Protocol):
     def remove(self, container: str, force: bool, volumes: bool) -> None:
         """Remove a container: its files, its name, and what is left of its run."""
 
-    def inspect(self, container: str) -> dict[str, object]:
-        """Return Docker's JSON of a container."""
+    def inspect(self, container: str, size: bool = False) -> dict[str, object]:
+        """Return Docker's JSON of a container; with *size*, the bytes of its own files and of all its files."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True, rename="pascal"):

@@ -232,3 +232,15 @@ def test_a_dry_run_changes_nothing(world: World) -> None:
 
 def test_the_store_is_clean_after_all_this(world: World) -> None:
     assert world.ok("system", "check") == "The store is clean.\n"
+
+
+def test_inspect_adds_sizes_when_asked(world: World) -> None:
+    script = ("sh", "-c", "head -c 100000 /dev/zero > /file")
+    world.ok("run", "--network", "none", "--name", "sized", "busybox", *script)
+    for command in (("inspect",), ("container", "inspect")):
+        seen = json.loads(world.ok(*command, "-s", "sized"))[0]
+        assert 100_000 <= seen["SizeRw"] < seen["SizeRootFs"]
+        assert "SizeRw" not in json.loads(world.ok(*command, "sized"))[0]
+    done = world.cli("rm", "--link", "sized")
+    assert (done.returncode, "no links" in done.stderr) == (1, True)
+    world.ok("rm", "sized")

@@ -32,7 +32,7 @@ class FakeContainers:
         if container not in self.details:
             raise NotFound(f"No such container: {container}")
 
-    def inspect(self, container: str) -> dict[str, Any]:
+    def inspect(self, container: str, size: bool = False) -> dict[str, Any]:
         if container not in self.details:
             raise NotFound(f"No such container: {container}")
         return self.details[container]

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from minidock.api import ContainerSummary
+from minidock.containers.ages import show_age
 from minidock.containers.merge import command_line, quoted_command
 from minidock.containers.records import Container
 from minidock.containers.state import CREATED, EXITED, RUNNING
@@ -36,41 +37,12 @@ def status_of(container: Container, running_since: int | None, exited: Exited | 
 
 def status_text(status: Status, now: int) -> str:
     """Return Docker's words: ``Up 3 minutes``, ``Exited (0) 2 hours ago``, ``Created``."""
-    ago = human_duration((now - status.since) / _SECOND)
+    ago = show_age((now - status.since) / _SECOND)
     if status.state == RUNNING:
         return f"Up {ago}"
     if status.state == EXITED:
         return f"Exited ({status.exit_code}) {ago} ago"
     return status.state.capitalize()
-
-
-def human_duration(seconds: float) -> str:
-    """Return a time in Docker's rough words."""
-    if seconds < 1:
-        return "Less than a second"
-    whole = int(seconds)
-    if whole == 1:
-        return "1 second"
-    if whole < 60:
-        return f"{whole} seconds"
-    minutes = whole // 60
-    if minutes == 1:
-        return "About a minute"
-    if minutes < 60:
-        return f"{minutes} minutes"
-    hours = int(seconds / 3600 + 0.5)
-    if hours == 1:
-        return "About an hour"
-    if hours < 48:
-        return f"{hours} hours"
-    for size, unit, limit in (
-        (24, "days", 24 * 7 * 2),
-        (24 * 7, "weeks", 24 * 30 * 2),
-        (24 * 30, "months", 24 * 365 * 2),
-    ):
-        if hours < limit:
-            return f"{hours // size} {unit}"
-    return f"{int(seconds / 3600 / 24 / 365)} years"
 
 
 def summary_of(

@@ -2,7 +2,8 @@
 
 The files come from strangers: they are read inside the image's tree without following links out of it, only if they
 are regular files of at most 10 MiB, and a line that is no entry is skipped. Numbers are taken as they are, if they fit
-into 32 bits: "4294967296" must not become root. Source: passwd(5), group(5); Docker's ``--user``.
+into 32 bits: "4294967296" must not become root, and neither must "1" because the image has a user of that *name*
+(CVE-2026-30892; Docker would look for the name first). Source: passwd(5), group(5); Docker's ``--user``.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def resolve_user(text: str, group_add: tuple[str, ...], read: ReadImageFile) -> 
 def _find_user(text: str, entries: list[_Passwd]) -> _Passwd:
     number = _number(text)
     for entry in entries:
-        if entry.name == text or entry.uid == number:
+        if entry.name == text if number is None else entry.uid == number:
             return entry
     if number is None:
         raise InvalidArgument(f"unable to find user {text}: no matching entries in passwd file")
@@ -74,12 +75,12 @@ def _find_user(text: str, entries: list[_Passwd]) -> _Passwd:
 
 def _find_group(text: str, entries: list[_Group]) -> int:
     number = _number(text)
+    if number is not None:
+        return number
     for entry in entries:
         if entry.name == text:
             return entry.gid
-    if number is None:
-        raise InvalidArgument(f"unable to find group {text}: no matching entries in group file")
-    return number
+    raise InvalidArgument(f"unable to find group {text}: no matching entries in group file")
 
 
 def _number(text: str) -> int | None:

@@ -100,10 +100,11 @@ class EngineContainers:
     def remove(self, container: str, force: bool, volumes: bool) -> None:
         remove_container(self._store, self._parts, find_container(self._store, container), force, volumes)
 
-    def inspect(self, container: str) -> dict[str, object]:
+    def inspect(self, container: str, size: bool = False) -> dict[str, object]:
         found = find_container(self._store, container)
         exited = read_exit(self._store, found.id)
-        return inspect_container(found, self._store.state.running.get(found.id), exited, self._store.layout)
+        shown = inspect_container(found, self._store.state.running.get(found.id), exited, self._store.layout)
+        return shown | dict(zip(("SizeRw", "SizeRootFs"), self._sizes(found), strict=True)) if size else shown
 
     def _status(self, container: Container) -> Status:
         running = self._store.state.running.get(container.id)

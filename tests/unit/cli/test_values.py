@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidock.cli.values.durations import parse_duration, show_age
+from minidock.cli.values.durations import parse_duration
 from minidock.cli.values.numbers import parse_bool, parse_cpus, parse_int, parse_uint
 from minidock.cli.values.quoting import quote, quote_character
 from minidock.cli.values.sizes import parse_size, parse_swap, show_size, show_size_binary
+from minidock.containers.ages import show_age
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ def resolve(text: str, *groups: str, files: dict[str, bytes] = FILES) -> Resolve
         ("ann:wheel", ResolvedUser(1000, 10, (), "/home/ann")),
         ("1000", ResolvedUser(1000, 100, (10, 63), "/home/ann")),
         ("5:6", ResolvedUser(5, 6, (), "/")),
-        ("1", ResolvedUser(4242, 4242, (), "/")),
+        ("1", ResolvedUser(1, 0, (), "/")),  # a number is a number, even where a user has that name
+        ("4242", ResolvedUser(4242, 4242, (), "/")),
         ("evil", ResolvedUser(7, 7, (), "/")),
     ],
 )

@@ -16,11 +16,15 @@ from minidock._pure.syscalls import (
     RESOLVE_IN_ROOT,
     RESOLVE_NO_MAGICLINKS,
     RESOLVE_NO_SYMLINKS,
+    file_system_of,
     openat2,
 )
 
 #: Folders on which the container's safety rests: below them, a symbolic link in the way is no accident.
 GUARDED = ("proc", "sys", "dev")
+#: The magic numbers of proc and sysfs (statfs(2)): a link of the image to there must not be mounted on, or a volume
+#: would cover the kernel's files (CVE-2019-19921, CVE-2023-27561).
+KERNELS_OWN = (0x9FA0, 0x62656572)
 
 
 def open_root(path: str) -> int:
@@ -47,7 +51,12 @@ def find_if_there(root: int, path: str) -> int | None:
 
 def target(root: int, path: str, folder: bool) -> int:
     """Open *path* inside *root* to mount on it; make what is missing, in the end a folder or an empty file."""
-    return make(root, path, folder, links=path.strip("/").split("/")[0] not in GUARDED)
+    guarded = path.strip("/").split("/")[0] in GUARDED
+    found = make(root, path, folder, links=not guarded)
+    if not guarded and file_system_of(found) in KERNELS_OWN:
+        os.close(found)
+        raise OSError(errno.EXDEV, "leads into the kernel's /proc or /sys", path)
+    return found
 
 
 def make(root: int, path: str, folder: bool, links: bool = True) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from minidock.cli.command import Command
-from minidock.cli.exits import PREFIX, complain
+from minidock.cli.exits import PREFIX, BadRequest, complain
 from minidock.cli.flags import Flag, Values
 from minidock.cli.kinds import BOOL, FILTER, FORMAT, INT, filters
 from minidock.cli.output import containers as rows
@@ -30,6 +30,8 @@ def ls(session: Session, values: Values) -> int:
 
 def rm(session: Session, values: Values) -> int:
     """Remove containers, one after the other; go on after an error."""
+    if values["link"]:
+        raise BadRequest("--link: there are no links between containers", "leave --link out")
     if session.setting(values, "as-shell"):
         from minidock.cli.scripts import print_remove
 

@@ -25,7 +25,10 @@ def inspect(session: Session, values: Values) -> int:
     if kind and kind not in _TYPES:
         raise BadRequest(f"unknown type: {kind!r}; must be one of {', '.join(map(repr, _TYPES))}".replace("'", '"'))
     with session.engine() as engine:
-        looks: dict[str, Look] = {"container": engine.containers.inspect, "image": engine.images.inspect}
+        looks: dict[str, Look] = {
+            "container": lambda name: engine.containers.inspect(name, values["size"]),
+            "image": engine.images.inspect,
+        }
         chosen = [looks[name] for name in _TYPES if kind in ("", name)]
         return _show(values, chosen, "" if kind else "No such object: ")
 
@@ -41,7 +44,7 @@ def inspect_images(session: Session, values: Values) -> int:
 def inspect_containers(session: Session, values: Values) -> int:
     """Show containers of these names."""
     with session.engine() as engine:
-        return _show(values, [engine.containers.inspect], "")
+        return _show(values, [lambda name: engine.containers.inspect(name, values["size"])], "")
 
 
 def _show(values: Values, looks: Sequence[Look], missing: str) -> int:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from minidock.api import ContainerSummary
 from minidock.cli.gotemplate import Record
 from minidock.cli.output.table import short_id, shorten
-from minidock.cli.values.durations import show_age
 from minidock.cli.values.quoting import quote
 from minidock.cli.values.sizes import show_size
+from minidock.containers.ages import show_age
 from minidock.oci.reference import parse_reference
 
 USUAL = "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"

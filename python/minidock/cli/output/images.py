@@ -9,8 +9,8 @@ from minidock.api import HistoryItem, ImageSummary
 from minidock.cli.gotemplate import Record
 from minidock.cli.output.containers import when
 from minidock.cli.output.table import short_id, shorten
-from minidock.cli.values.durations import show_age
 from minidock.cli.values.sizes import show_size
+from minidock.containers.ages import show_age
 
 NONE = "<none>"
 USUAL = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}"

@@ -82,8 +82,20 @@ fn target(root: BorrowedFd<'_>, path: &str, kind: Kind) -> Result<OwnedFd> {
     if matches!(first, "proc" | "sys" | "dev") {
         root::make_without_links(root, path, kind)
     } else {
-        root::make(root, path, kind)
+        let found = root::make(root, path, kind)?;
+        refuse_kernels_own(found.as_fd(), path)?;
+        Ok(found)
     }
+}
+
+/// An image may hold a link to /proc or /sys in the place where a volume is to be mounted: it would cover the kernel's
+/// files with a stranger's (CVE-2019-19921, CVE-2023-27561).
+fn refuse_kernels_own(target: BorrowedFd<'_>, path: &str) -> Result<()> {
+    let kind = fstatfs(target).attempt(|| format!("look at {path}"))?.f_type;
+    if matches!(kind, libc::PROC_SUPER_MAGIC | libc::SYSFS_MAGIC) {
+        return Err(Error::plain(format!("{path} leads into the kernel's /proc or /sys")));
+    }
+    Ok(())
 }
 
 /// Look again: at `path` there must now be `mount`.
