@@ -45,7 +45,7 @@ docs: $(BUILT) ## the documentation, with traces of a real run
 
 bench: $(BUILT) ## native against pure, and whole commands against peers
 	@.ci/packages tests/packages.txt tests/packages-large.txt
-	$(PYTEST) tests/benchmarks --benchmark-enable
+	$(PYTEST) tests/benchmarks --benchmark-enable --write-docs
 
 clean: ## remove what the other targets made here
 	rm -rf $(VENV) target dist docs/_build docs/_generated .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache

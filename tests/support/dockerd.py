@@ -1,6 +1,8 @@
-"""Debian's Docker Engine as an oracle: started by hand, in namespaces of its own, without any network, gone at the end.
+"""Debian's Docker Engine as an oracle: started by hand, in namespaces of its own, gone at the end.
 
-Only its images are of interest here: no container is run, so it needs no control group and touches no firewall.
+Most tests want only its images: then it has no network, runs nothing, needs no control group and touches no firewall.
+With *containers* it runs them as on anybody's machine: overlay2, a default bridge and its NAT (inside its own network
+namespace), and control groups below one parent, which :func:`dockerd` removes.
 """
 
 from __future__ import annotations
@@ -14,17 +16,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.peers import remove_groups
+
 _SCRIPT = """
 set -e
 mount --make-rprivate /
 mount -t proc proc /proc
+ip link set lo up
 for folder in /run/docker /run/containerd /var/lib/containerd /etc/docker; do
     mkdir -p $folder
     mount -t tmpfs tmpfs $folder
 done
 exec dockerd --host unix://$FOLDER/docker.sock --data-root $FOLDER/data --exec-root $FOLDER/exec \
-    --pidfile $FOLDER/docker.pid --storage-driver vfs --bridge none --iptables=false --log-level warn
+    --pidfile $FOLDER/docker.pid --log-level warn $OPTIONS
 """
+_IMAGES_ONLY = "--storage-driver vfs --bridge none --iptables=false"
+_CONTAINERS = "--storage-driver overlay2 --userland-proxy=false --bip 172.29.0.1/24 --cgroup-parent "
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
 
@@ -49,15 +56,19 @@ def has_dockerd() -> bool:
 
 
 @contextmanager
-def dockerd() -> Iterator[Dockerd]:
-    """Start the engine on a folder of a memory file system; it dies with its process namespace."""
+def dockerd(containers: bool = False) -> Iterator[Dockerd]:
+    """Start the engine on a folder of a memory file system; it dies with its process namespace.
+
+    :param containers: let it run containers, on a default bridge.
+    """
+    parent = f"minidock-oracle-{os.getpid()}"
+    options = _CONTAINERS + "/" + parent if containers else _IMAGES_ONLY
     folder = tempfile.mkdtemp(prefix="minidock-dockerd-", dir="/dev/shm")
     words = ["unshare", "-m", "-n", "-p", "-i", "-u", "--fork", "--kill-child=KILL", "sh", "-c", _SCRIPT]
     log = Path(folder, "log")
+    environment = {"PATH": PATH, "FOLDER": folder, "HOME": folder, "OPTIONS": options}
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            words, env={"PATH": PATH, "FOLDER": folder, "HOME": folder}, stdout=output, stderr=output
-        )
+        process = subprocess.Popen(words, env=environment, stdout=output, stderr=output)
     engine = Dockerd(folder)
     try:
         deadline = time.monotonic() + 30
@@ -70,3 +81,4 @@ def dockerd() -> Iterator[Dockerd]:
         process.kill()
         process.wait(10)
         shutil.rmtree(folder)
+        remove_groups(parent)
