@@ -18,6 +18,7 @@ _DETACHED = """import os, sys; os.fork() and os._exit(0); sys.path.insert(0, {fo
 open("/proc/self/comm", "w").write(os.path.basename(sys.executable)); {run}"""  # else ps would show the descriptor
 _ATTACHED = "import sys; sys.path.insert(0, {folder!r}); {run}"
 _RUN = "from minidock._pure.monitor.__main__ import main; sys.exit(main(sys.argv[1:]))"
+_HOLD = "from minidock._pure.holder import main; sys.exit(main(sys.argv[2:]))"
 _FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 _CONTROL = 3
@@ -55,7 +56,8 @@ class PureLaunch:
         return runtime_path()
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-I", "-c", _ATTACHED.format(folder=_FOLDER, run=_RUN), *words]
+        run = _HOLD if words[:1] == ("hold",) else _RUN
+        return [sys.executable, "-I", "-c", _ATTACHED.format(folder=_FOLDER, run=run), *words]
 
 
 def _spawn(words: list[str], actions: list[Any]) -> int:

@@ -115,15 +115,15 @@ def _within(root: int, path: str, flags: int) -> int | None:
 def _works(parts: list[str], options: list[str]) -> bool:
     """Say whether such an overlay can be made, and keeps a deletion: a whiteout needs mknod or an attribute."""
     lower, upper, work = parts[:2], parts[2], parts[3]
-    try:
+    attribute = "user.overlay.opaque" if options else "trusted.overlay.opaque"
+    try:  # first, since a form that keeps no attributes must leave nothing behind for the next
+        os.setxattr(lower[0], attribute, b"x")
+        os.removexattr(lower[0], attribute)
         mount = new_overlay(lower, upper, work, options)
     except OSError:
         return False
     try:
         os.mkdir("folder", dir_fd=mount)
-        attribute = "user.overlay.opaque" if options else "trusted.overlay.opaque"
-        os.setxattr(lower[0], attribute, b"x")
-        os.removexattr(lower[0], attribute)
         os.rmdir("folder", dir_fd=mount)
         return True
     except OSError:

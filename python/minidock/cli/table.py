@@ -95,6 +95,7 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, Entry]]] = {
         {
             "check": Entry("system:CHECK", "Check the store, and repair it if asked to"),
             "info": TOP["info"],
+            "release": Entry("system:RELEASE", "End the process that holds your namespaces (rootless)"),
         },
     ),
 }

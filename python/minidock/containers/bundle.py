@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from minidock.containers.devices import device_numbers, devices_of
-from minidock.containers.mounts import all_mounts, default_mounts
+from minidock.containers.mounts import all_mounts, default_mounts, without_terminal_group
 from minidock.containers.namespaces import namespaces_of, owns_ipc
 from minidock.containers.operation import OperationParts
 from minidock.containers.records import Container
@@ -72,10 +72,16 @@ def describe(
     cgroups_path: str,
     find_namespace: Callable[[str, str], str],
     init: str = "",
+    root: str = "rootfs",
+    bind_sys: bool = False,
+    terminal_group: bool = True,
 ) -> Bundle:
     """Decide the whole bundle of *container*.
 
     :param init: the program that ``--init`` puts in front, on the host.
+    :param root: the root's folder: in the bundle, or any absolute one.
+    :param bind_sys: ``/sys`` is the host's: who does not own the network namespace may not mount a new one.
+    :param terminal_group: terminals belong to group 5, as usual; there is no such group in a namespace of one identity.
     """
     host, config = container.host, container.config
     host = msgspec.structs.replace(host, sysctls={**network.sysctls, **host.sysctls})
@@ -87,7 +93,9 @@ def describe(
     if options.hardened and resources.pids is None:
         resources = msgspec.structs.replace(resources, pids=Pids(HARDENED_PIDS))
     shm_size = host.shm_size or _SHM_SIZE
-    defaults = default_mounts(shm_size, privileged=host.privileged, own_ipc=owns_ipc(host), cgroup=True)
+    defaults = default_mounts(shm_size, privileged=host.privileged, own_ipc=owns_ipc(host), bind_sys=bind_sys)
+    if not terminal_group:
+        defaults = without_terminal_group(defaults)
     decided = Decided(
         config=config,
         host=host,
@@ -102,6 +110,7 @@ def describe(
         devices=devices,
         resources=resources,
         cgroups_path=cgroups_path,
+        root=root,
     )
     return Bundle(path, make_spec(decided), files, cgroups_path, resources)
 

@@ -24,7 +24,7 @@ from minidock.containers.resources import resources_of
 from minidock.containers.security import parse_security_options, security_of
 from minidock.containers.users import ResolvedUser, resolve_user
 from minidock.containers.validate import check_request
-from minidock.errors import Conflict
+from minidock.errors import Conflict, Unsupported
 from minidock.kernel.ports import Mounts
 from minidock.oci.digest import Digest
 from minidock.oci.image import ExecutionConfig
@@ -75,16 +75,26 @@ class VolumePeer(Protocol):
 
 
 class Creator:
-    """Makes containers."""
+    """Makes containers.
+
+    :param why_single: why this user has one identity only, and with it all containers; empty if there are more.
+    """
 
     def __init__(
-        self, store: Store, mounts: Mounts, volumes: VolumePeer, cgroups: CgroupHost, parts: OperationParts
+        self,
+        store: Store,
+        mounts: Mounts,
+        volumes: VolumePeer,
+        cgroups: CgroupHost,
+        parts: OperationParts,
+        why_single: str = "",
     ) -> None:
         self._store = store
         self._volumes = volumes
         self._mounts = mounts
         self._cgroups = cgroups
         self._parts = parts
+        self._why_single = why_single
 
     def create(self, request: CreateRequest, image: UsableImage, transient: bool = False) -> Creation:
         """Make a container; it is there whole, or not at all.
@@ -170,9 +180,15 @@ class Creator:
 
     def _user(self, user: str, groups: tuple[str, ...], image: UsableImage) -> ResolvedUser:
         with self._image_root(image) as root:
-            return resolve_user(
+            found = resolve_user(
                 user, groups, lambda path: None if root is None else self._mounts.read_file(root, path, _LIMIT)
             )
+        if self._why_single and (found.uid or found.gid):
+            raise Unsupported(
+                f"user {found.uid}:{found.gid}: this namespace has one identity only, root",
+                f"because {self._why_single}; with a range, end the holder by `minidock system release` first",
+            )
+        return found
 
     @contextmanager
     def _image_root(self, image: UsableImage) -> Iterator[int | None]:

@@ -37,9 +37,14 @@ def find_runtime(name: str, path: str) -> str | None:
 
 
 def foreign_plan(
-    program: str, id: str, bundle: str, root: OverlayRoot, cgroups: CgroupHost, cgroups_path: str
+    program: str, id: str, bundle: str, root: OverlayRoot | None, cgroups: CgroupHost, cgroups_path: str
 ) -> tuple[PlannedStep, ...]:
     """Return the plan of a container that *program* starts."""
+    groups = [f"{point}{cgroups_path}" for point in cgroups.points]
+    launch = {"runtime": program, "bundle": bundle, "id": id, "cgroups": groups}
+    run = PlannedStep("runtime.run", "host", launch)
+    if root is None:  # config.json names the folder
+        return (run,)
     overlay = {
         "target": f"{bundle}/rootfs",
         "lower": list(root.lower),
@@ -47,6 +52,4 @@ def foreign_plan(
         "work": root.work,
         "options": list(root.options),
     }
-    groups = [f"{point}{cgroups_path}" for point in cgroups.points]
-    launch = {"runtime": program, "bundle": bundle, "id": id, "cgroups": groups}
-    return PlannedStep("mount.overlay", "host", overlay), PlannedStep("runtime.run", "host", launch)
+    return PlannedStep("mount.overlay", "host", overlay), run

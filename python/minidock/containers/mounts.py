@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import msgspec
+
 from minidock.containers.binds import MountPoint
 from minidock.errors import InvalidArgument
 from minidock.oci.runtime import Mount
@@ -19,8 +21,11 @@ _KERNELS_OWN = ("/proc", "/sys")
 _BELOW_ALLOWED = ("/sys/fs/cgroup", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/uptime", "/proc/diskstats")
 
 
-def default_mounts(shm_size: int, *, privileged: bool, own_ipc: bool, cgroup: bool) -> tuple[Mount, ...]:
-    """Return what every container has; without *own_ipc* the shared memory and queues are another's."""
+def default_mounts(shm_size: int, *, privileged: bool, own_ipc: bool, bind_sys: bool = False) -> tuple[Mount, ...]:
+    """Return what every container has; without *own_ipc* the shared memory and queues are another's.
+
+    :param bind_sys: the host's ``/sys``, as it is there with its control groups, instead of a new one.
+    """
     access = () if privileged else ("ro",)
     mounts = [
         Mount("/proc", "proc", "proc", _KERNEL),
@@ -31,14 +36,25 @@ def default_mounts(shm_size: int, *, privileged: bool, own_ipc: bool, cgroup: bo
             "devpts",
             ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
         ),
-        Mount("/sys", "sysfs", "sysfs", (*_KERNEL, *access)),
     ]
-    if cgroup:
+    if bind_sys:
+        recursive = () if privileged else ("rro",)
+        mounts.append(Mount("/sys", "bind", "/sys", ("rbind", "rprivate", *_KERNEL, *recursive)))
+    else:
+        mounts.append(Mount("/sys", "sysfs", "sysfs", (*_KERNEL, *access)))
         mounts.append(Mount("/sys/fs/cgroup", "cgroup", "cgroup", (*_KERNEL, *access)))
     if own_ipc:
         mounts.append(Mount("/dev/mqueue", "mqueue", "mqueue", _KERNEL))
         mounts.append(Mount("/dev/shm", "tmpfs", "shm", (*_KERNEL, "mode=1777", f"size={shm_size}")))
     return tuple(mounts)
+
+
+def without_terminal_group(mounts: Sequence[Mount]) -> tuple[Mount, ...]:
+    """Return the mounts without the group of terminals: an id that is not mapped is refused by the kernel."""
+    return tuple(
+        msgspec.structs.replace(mount, options=tuple(word for word in mount.options if word != "gid=5"))
+        for mount in mounts
+    )
 
 
 def all_mounts(

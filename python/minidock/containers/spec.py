@@ -46,6 +46,7 @@ class Decided(msgspec.Struct, frozen=True):
     devices: tuple[Device, ...]
     resources: Resources
     cgroups_path: str
+    root: str = "rootfs"
 
 
 def make_spec(decided: Decided) -> RuntimeSpec:
@@ -54,7 +55,7 @@ def make_spec(decided: Decided) -> RuntimeSpec:
     own_uts = any(namespace.type == "uts" for namespace in decided.namespaces)
     return RuntimeSpec(
         process=_process(decided),
-        root=Root("rootfs", host.readonly_rootfs),
+        root=Root(decided.root, host.readonly_rootfs),
         hostname=decided.hostname if own_uts else "",
         domainname=config.domainname if own_uts else "",
         mounts=decided.mounts,

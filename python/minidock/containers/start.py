@@ -20,7 +20,7 @@ from minidock.containers.foreign import find_runtime, foreign_plan
 from minidock.containers.logs import log_config
 from minidock.containers.operation import OperationParts, operation
 from minidock.containers.records import Container
-from minidock.errors import Conflict, Unsupported
+from minidock.errors import Conflict
 from minidock.kernel.launch import LaunchOptions, OverlayRoot
 from minidock.kernel.ports import Kernel
 from minidock.kernel.protocol import Request
@@ -43,6 +43,9 @@ class NetworkPeer(Protocol):
     def attach(self, container_id: str, create: CreateRequest) -> Attachment:
         """Make the container's network namespace and its links."""
 
+    def beside(self, request: CreateRequest, call: Callable[[], int]) -> int:
+        """Make *call* in the network namespace where the container's links and firewall are."""
+
 
 class Starter:
     """Starts containers."""
@@ -56,6 +59,7 @@ class Starter:
         parts: OperationParts,
         find_namespace: Callable[[str, str], str],
         rootless: bool,
+        single_id: bool = False,
     ) -> None:
         self._store = store
         self._kernel = kernel
@@ -64,6 +68,7 @@ class Starter:
         self._parts = parts
         self._find_namespace = find_namespace
         self._rootless = rootless
+        self._single_id = single_id
 
     def start(self, container: Container) -> Launching:
         """Bring the container up to the point before its program is executed, and commit that it runs.
@@ -76,9 +81,10 @@ class Starter:
             if self._store.state.running.get(container.id):
                 raise Conflict(f"container {container.id} is already running")
             request = self._prepare(container, journal)
-            launching = Launching(
-                self._kernel.launch.monitor(container.id, request.bundle), request, self._parts.recorder
+            control = self._networks.beside(
+                container.request, lambda: self._kernel.launch.monitor(container.id, request.bundle)
             )
+            launching = Launching(control, request, self._parts.recorder)
             try:
                 created = launching.wait_created()
                 self._commit(container, created, journal)
@@ -97,9 +103,21 @@ class Starter:
         make_sources(self._parts, container)
         attachment = self._networks.attach(container.id, container.request)
         init = self._kernel.launch.init_program() if container.host.init else ""
-        bundle = describe(container, layout, attachment, self._cgroup_path(container), self._find_namespace, init)
+        root = self._root(container)
+        bundle = describe(
+            container,
+            layout,
+            attachment,
+            self._cgroup_path(container),
+            self._find_namespace,
+            init,
+            root=root if isinstance(root, str) else "rootfs",
+            bind_sys=self._rootless and attachment.netns is None,
+            terminal_group=not self._single_id,
+        )
+        overlay = None if isinstance(root, str) else root
         program = find_runtime(container.host.runtime, os.environ.get("PATH", os.defpath))
-        steps = self._foreign_plan(container, bundle, program) if program else self._plan(container, bundle)
+        steps = self._foreign_plan(container, bundle, program, overlay) if program else self._plan(bundle, overlay)
         write_bundle(self._parts, bundle, steps)
         self._parts.recorder.planned([Step(step.op, step.args, step.side) for step in steps])
         return Request(
@@ -120,25 +138,27 @@ class Starter:
         parent = container.host.cgroup_parent or f"minidock-{self._store.layout.short_id}"
         return f"/{parent.strip('/')}/{container.id}"
 
-    def _plan(self, container: Container, bundle: Bundle) -> tuple[PlannedStep, ...]:
+    def _plan(self, bundle: Bundle, overlay: OverlayRoot | None) -> tuple[PlannedStep, ...]:
         cgroup, _ = choose_cgroup(self._cgroups, bundle.cgroups_path, bundle.resources, self._kernel.cgroups.read)
         options = LaunchOptions(
             bundle=bundle.path,
-            overlay=self._root(container),
+            overlay=overlay,
             cgroup=cgroup,
             bind_devices=self._rootless,
             capabilities=host_capabilities(),
         )
         return _STEPS.decode(self._kernel.launch.plan(encode(bundle.spec), encode(options)))
 
-    def _foreign_plan(self, container: Container, bundle: Bundle, program: str) -> tuple[PlannedStep, ...]:
-        root = self._root(container)
-        return foreign_plan(program, container.id, bundle.path, root, self._cgroups, bundle.cgroups_path)
+    def _foreign_plan(
+        self, container: Container, bundle: Bundle, program: str, overlay: OverlayRoot | None
+    ) -> tuple[PlannedStep, ...]:
+        return foreign_plan(program, container.id, bundle.path, overlay, self._cgroups, bundle.cgroups_path)
 
-    def _root(self, container: Container) -> OverlayRoot:
+    def _root(self, container: Container) -> OverlayRoot | str:
+        """Return the root: an overlay, or a folder where there is nothing below it (a copy, an image without files)."""
         mount = self._store.snapshots.mount_of(container.snapshot)
         if not mount.lower:
-            raise Unsupported("an image without layers cannot be run", "use an image that has files")
+            return mount.upper
         return OverlayRoot(mount.lower, mount.upper, mount.work, mount.options)
 
     def _commit(self, container: Container, created: CreatedReport, journal: Journal | None) -> None:

@@ -28,12 +28,12 @@ class EngineConfig(msgspec.Struct, frozen=True, rename="kebab", forbid_unknown_f
         return {"docker.io": self.registry_mirrors} if self.registry_mirrors else {}
 
 
-def read_config() -> EngineConfig:
-    """Read the file, if there is one.
+def read_config(user: int) -> EngineConfig:
+    """Read the file, if there is one: root's, or that of *user*.
 
     :raises InvalidArgument: it is broken, or has a key that this engine does not know.
     """
-    path = os.environ.get("MINIDOCK_CONFIG") or _default_path()
+    path = os.environ.get("MINIDOCK_CONFIG") or _default_path(user)
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -44,8 +44,8 @@ def read_config() -> EngineConfig:
     return decode(data, EngineConfig, path)
 
 
-def _default_path() -> str:
-    if os.geteuid() == 0:
+def _default_path(user: int) -> str:
+    if user == 0:
         return "/etc/minidock/daemon.json"
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     return f"{home}/minidock/daemon.json"

@@ -98,7 +98,10 @@ class EngineContainers:
         return rows[:limit] if limit > 0 else rows
 
     def remove(self, container: str, force: bool, volumes: bool) -> None:
-        remove_container(self._store, self._parts, find_container(self._store, container), force, volumes)
+        found = find_container(self._store, container)
+        remove_container(self._store, self._parts, found, force, volumes)
+        if not self._parts.dry:
+            self._release(found.id)  # of one that ran: its address and ports can be somebody else's now
 
     def inspect(self, container: str, size: bool = False) -> dict[str, object]:
         found = find_container(self._store, container)

@@ -7,10 +7,11 @@ half-done, and settles the containers that have ended (:meth:`Engine.reconcile`)
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minidock.api import CreateRequest, EngineInfo, Progress
 from minidock.containers.find import find_container
@@ -20,7 +21,7 @@ from minidock.containers.remove import remove_container
 from minidock.containers.settle import is_running, settle
 from minidock.engine.config import EngineConfig, read_config
 from minidock.engine.undo import make_undoers
-from minidock.errors import Conflict, MinidockError, NotFound
+from minidock.errors import Conflict, MinidockError, NotFound, Unsupported
 from minidock.kernel.choose import load_kernel
 from minidock.kernel.ports import PORTS, Kernel
 from minidock.oci.platform import Platform
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from minidock.images.images import StoreImages
     from minidock.networks.host import Firewall
     from minidock.networks.networks import Networks
+    from minidock.runtime.outward import Outward
+    from minidock.runtime.rootless import Rootless
     from minidock.store.check import Finding
     from minidock.store.gc import Decision
     from minidock.store.rows import RunningRow
@@ -50,12 +53,15 @@ class Engine:
 
     :param recorder: hears of every step.
     :param dry: read everything, write nothing.
+    :param rootless: the holder's namespaces, if this process has joined some: it has, unless it is root.
     """
 
-    def __init__(self, layout: Layout, recorder: Recorder, dry: bool) -> None:
+    def __init__(self, layout: Layout, recorder: Recorder, dry: bool, rootless: Rootless | None = None) -> None:
         self.layout = layout
         self.recorder = recorder
         self.dry = dry
+        self.rootless = rootless
+        self.user = rootless.uid if rootless else os.geteuid()
 
     @classmethod
     def open(
@@ -63,10 +69,20 @@ class Engine:
     ) -> Engine:
         """Open the engine of *root* (by default of ``MINIDOCK_ROOT``, or of this user).
 
+        For an ordinary user this moves the process into the user's own namespaces, for good: before it has threads.
+
         :param reconcile: take notice first of what happened; not so for a collection, which says what it finds.
         """
         killer = killer_from_environment()
-        engine = cls(find_layout(root), Recorder([*listeners, *([killer] if killer else [])]), dry)
+        recorder = Recorder([*listeners, *([killer] if killer else [])])
+        if os.geteuid() != 0 or "minidock.runtime.rootless" in sys.modules:
+            from minidock.runtime.rootless import enter, real_user
+
+            layout = find_layout(root, real_user())
+            rootless = enter(layout, recorder, dry, lambda: load_kernel().launch.command("hold"))
+            engine = cls(layout, recorder, dry, rootless)
+        else:
+            engine = cls(find_layout(root), recorder, dry)
         if reconcile and not dry:
             engine.reconcile()
         return engine
@@ -137,7 +153,10 @@ class Engine:
             from minidock.kernel.dry import dry_kernel
 
             kernel = dry_kernel(kernel)
-        ports = {name: recorded(getattr(kernel, name), protocol, self.recorder) for name, protocol in PORTS.items()}
+        parts = {name: getattr(kernel, name) for name in PORTS}
+        if self.rootless:  # links are those of the holder's network namespace
+            parts["links"] = self._in_network(parts["links"], PORTS["links"])
+        ports = {name: recorded(parts[name], protocol, self.recorder) for name, protocol in PORTS.items()}
         return Kernel(kernel.name, **ports)
 
     @cached_property
@@ -155,32 +174,54 @@ class Engine:
 
     @cached_property
     def config(self) -> EngineConfig:
-        return read_config()
+        return read_config(self.user)
 
     @cached_property
     def cgroups(self) -> CgroupHost:
-        return detect()
+        return detect(self.user == 0)
 
     @cached_property
     def firewall(self) -> Firewall:
         from minidock.networks.dry import DryFirewall
         from minidock.networks.host import Firewall, NftProgram
 
-        real = NftProgram()
+        real: Firewall = self._in_network(NftProgram(), Firewall)
         return recorded(DryFirewall(real) if self.dry else real, Firewall, self.recorder)  # type: ignore[type-abstract]
 
     @cached_property
     def networks(self) -> Networks:
+        from minidock.networks.bridge import index_of
         from minidock.networks.dry import DrySysctls
         from minidock.networks.host import ProcSysctls, Sysctls
         from minidock.networks.networks import Networks
         from minidock.networks.state import StateShelf
 
-        real = ProcSysctls()
+        real: Sysctls = self._in_network(ProcSysctls(), Sysctls)
         sysctls = recorded(DrySysctls(real) if self.dry else real, Sysctls, self.recorder)  # type: ignore[type-abstract]
         links, mounts = self.kernel.links, self.kernel.mounts
         shelf = StateShelf(self.store.state)
-        return Networks(links, mounts, self.firewall, sysctls, shelf, self.layout, lambda name: self._running(name)[0])
+        return Networks(
+            links,
+            mounts,
+            self.firewall,
+            sysctls,
+            shelf,
+            self.layout,
+            lambda name: self._running(name)[0],
+            outward=self.outward,
+            index_of=self._in_network_call(index_of),
+        )
+
+    @cached_property
+    def outward(self) -> Outward | None:
+        """The way out of the holder's network namespace; root needs none."""
+        if self.rootless is None:
+            return None
+        from minidock.runtime.outward import Outward
+        from minidock.runtime.rootless.outward import DryOutward, RealOutward
+
+        real = RealOutward(self.layout.run, self.rootless.held)
+        return recorded(DryOutward(real) if self.dry else real, Outward, self.recorder)  # type: ignore[type-abstract]
 
     @cached_property
     def images(self) -> StoreImages:
@@ -197,9 +238,16 @@ class Engine:
         from minidock.volumes.local import LocalVolumes
 
         volumes = LocalVolumes(self.store)
-        creator = Creator(self.store, self.kernel.mounts, volumes, self.cgroups, self.parts)
+        creator = Creator(self.store, self.kernel.mounts, volumes, self.cgroups, self.parts, self._why_single)
         starter = Starter(
-            self.store, self.kernel, self, self.cgroups, self.parts, self._namespace_of, rootless=os.geteuid() != 0
+            self.store,
+            self.kernel,
+            self,
+            self.cgroups,
+            self.parts,
+            self._namespace_of,
+            rootless=self.user != 0,
+            single_id=bool(self._why_single),
         )
         return EngineContainers(
             self.store, self.parts, creator, starter, ImageSource(self.store, self.images), self.networks_release
@@ -254,6 +302,40 @@ class Engine:
     def attach(self, container_id: str, request: CreateRequest) -> Attachment:
         """The starter's peer: the networks, made only when a container starts."""
         return self.networks.attach(container_id, request)
+
+    def beside(self, request: CreateRequest, call: Callable[[], int]) -> int:
+        """Make *call* where the container's links and firewall are: what it starts will take them away again."""
+        if self.rootless is None or request.host.network_mode == "host":
+            return call()
+        return self.rootless.network.call(call)
+
+    def release(self) -> None:
+        """End the holder of an ordinary user's namespaces, with the bridge and the way out in it.
+
+        :raises Conflict: containers are running.
+        """
+        if self.rootless is None:
+            raise Unsupported("root's engine has no holder", "this is a command for ordinary users")
+        from minidock.runtime.rootless.enter import release
+
+        if self.dry:
+            raise Unsupported("`system release` has no dry run", "it only ends one process")
+        release(self.rootless, self.recorder, len(self.store.state.running.all()))
+
+    @property
+    def _why_single(self) -> str:
+        return self.rootless.held.identities.why_single if self.rootless else ""
+
+    def _in_network(self, port: Any, protocol: Any) -> Any:
+        if self.rootless is None:
+            return port
+        from minidock.runtime.rootless.network import in_network
+
+        return in_network(port, protocol, self.rootless.network)
+
+    def _in_network_call(self, function: Callable[[str], int]) -> Callable[[str], int]:
+        thread = self.rootless.network if self.rootless else None
+        return function if thread is None else lambda name: thread.call(lambda: function(name))
 
     def networks_release(self, container_id: str) -> None:
         self.networks.release(container_id)

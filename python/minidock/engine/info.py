@@ -30,7 +30,7 @@ def gather_info(engine: Engine) -> EngineInfo:
         kernel_ports=engine.kernel.name,
         cgroup_version=engine.cgroups.mode,
         cgroup_controllers=tuple(sorted(name for name in engine.cgroups.roots if name)),
-        rootless=os.geteuid() != 0,
+        rootless=engine.user != 0,
         kernel_version=system.release,
         operating_system=_operating_system(),
         os_type=system.sysname.lower(),

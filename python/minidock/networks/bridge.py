@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import socket
+from collections.abc import Callable
 from ipaddress import IPv4Address
 
 import msgspec
 
 from minidock.kernel.ports import Links
-from minidock.networks.firewall import forwards, whole_table
+from minidock.networks.firewall import Forward, whole_table
 from minidock.networks.foreign import check_forwarding, check_legacy
 from minidock.networks.host import Firewall, Sysctls
 from minidock.networks.ipam import mac_of
@@ -33,13 +34,26 @@ def link_name(short_id: str, container: str, address: str) -> str:
 
 
 class Bridges:
-    """The bridge driver of one engine root; *table* is the name of its nftables table."""
+    """The bridge driver of one engine root; *table* is the name of its nftables table.
 
-    def __init__(self, links: Links, firewall: Firewall, sysctls: Sysctls, table: str) -> None:
+    :param index_of: name → number of a link, where the bridge is; :param forwards: all published ports.
+    """
+
+    def __init__(
+        self,
+        links: Links,
+        firewall: Firewall,
+        sysctls: Sysctls,
+        table: str,
+        index_of: Callable[[str], int],
+        forwards: Callable[[State], list[Forward]],
+    ) -> None:
         self._links = links
         self._firewall = firewall
         self._sysctls = sysctls
         self._table = table
+        self._index_of = index_of
+        self._forwards = forwards
 
     def prepare(self, state: State, network: Network) -> State:
         """Make sure that the bridge and our table stand, and that packets are forwarded; return the new state.
@@ -49,7 +63,7 @@ class Bridges:
         :raises Unavailable: there is no nft.
         """
         seen = self._firewall.generation()
-        index = _index(network.bridge)
+        index = self._index_of(network.bridge)
         known = state.verified
         if known and seen and seen == (known.namespace, known.generation) and index == known.bridge != 0:
             self._forward()
@@ -64,7 +78,9 @@ class Bridges:
         self._forward()
         listing = self._listing()
         if known is None or known.listing != listing:
-            self._firewall.apply(self._table, whole_table(self._table, list(state.networks.values()), forwards(state)))
+            self._firewall.apply(
+                self._table, whole_table(self._table, list(state.networks.values()), self._forwards(state))
+            )
             endpoints = {
                 key: msgspec.structs.replace(e, restored=True) if e.ports else e for key, e in state.endpoints.items()
             }
@@ -72,7 +88,7 @@ class Bridges:
             seen = self._firewall.generation()
             listing = self._listing()
         # the generation was read before the listing: a change in between is seen next time
-        verified = Verified(*(seen or (0, 0)), listing, _index(network.bridge))
+        verified = Verified(*(seen or (0, 0)), listing, self._index_of(network.bridge))
         return msgspec.structs.replace(state, verified=verified)
 
     def plug(self, name: str, network: Network, netns: str, address: str, mac: str) -> None:
@@ -113,8 +129,8 @@ class Bridges:
             self._sysctls.write_link(name, value)
 
 
-def _index(name: str) -> int:
-    """Return the link's number, 0 if there is no such link."""
+def index_of(name: str) -> int:
+    """Return the number of a link in the network namespace of the calling thread, 0 if there is no such link."""
     try:
         return socket.if_nametoindex(name)
     except OSError:

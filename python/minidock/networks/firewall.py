@@ -27,7 +27,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from minidock.networks.ports import ANY, PublishedPort
-from minidock.networks.state import Network, State
+from minidock.networks.state import Network
 
 
 class Forward(msgspec.Struct, frozen=True):
@@ -96,11 +96,6 @@ comment "to the world with the host's address: nobody there knows the container'
 def table_name(short_id: str) -> str:
     """Return the name of the table of the engine root with this short id."""
     return f"minidock-{short_id}"
-
-
-def forwards(state: State) -> tuple[Forward, ...]:
-    """Return every published port of *state*."""
-    return tuple(Forward(port, e.address) for _, e in sorted(state.endpoints.items()) for port in e.ports)
 
 
 def whole_table(table: str, networks: Sequence[Network], ports: Iterable[Forward]) -> str:

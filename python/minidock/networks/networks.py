@@ -21,14 +21,15 @@ from minidock.api import CreateRequest
 from minidock.errors import Conflict, InvalidArgument
 from minidock.kernel.ports import Links, Mounts
 from minidock.networks import modes
-from minidock.networks.bridge import INSIDE, Bridges, link_name
-from minidock.networks.files import Files, container_files, host_files, read_host
+from minidock.networks.bridge import INSIDE, Bridges, index_of, link_name
+from minidock.networks.files import Files, HostSide, container_files, host_files, read_host
 from minidock.networks.firewall import Forward, publish, table_name, unpublish
 from minidock.networks.host import Firewall, Sysctls
 from minidock.networks.ipam import allocate, default_gateway, mac_of
 from minidock.networks.pools import choose_subnet
 from minidock.networks.ports import ANY, PublishedPort, WantedPort, allocate_ports, can_bind, wanted_ports
 from minidock.networks.state import Endpoint, Network, Shelf, State, load, save
+from minidock.runtime.outward import RESOLVER, HostPort, Outward
 from minidock.store.layout import Layout
 from minidock.store.state import is_alive, own_identity
 
@@ -64,6 +65,7 @@ class Networks:
 
     :param find: turns a container's name or part of its id into its id, for ``--network container:…``.
     :param default_ip: the host address of published ports that name none (``default-publish-ip``).
+    :param outward: without root, the way from the bridge's network namespace to the host's network.
     """
 
     def __init__(
@@ -76,6 +78,8 @@ class Networks:
         layout: Layout,
         find: Callable[[str], str] = str,
         default_ip: str = ANY,
+        outward: Outward | None = None,
+        index_of: Callable[[str], int] = index_of,
     ) -> None:
         self._links = links
         self._mounts = mounts
@@ -85,8 +89,9 @@ class Networks:
         self._layout = layout
         self._find = find
         self._default_ip = default_ip
+        self._outward = outward
         self._table = table_name(layout.short_id)
-        self._bridges = Bridges(links, firewall, sysctls, self._table)
+        self._bridges = Bridges(links, firewall, sysctls, self._table, index_of, self._all_forwards)
 
     def attach(self, container_id: str, create: CreateRequest) -> Attachment:
         """Give the container its network.
@@ -140,16 +145,36 @@ class Networks:
         """Return the firewall's transaction that publishes the container's ports, as ``nft -f`` takes it."""
         with self._shelf.change() as cell:
             endpoint = load(cell).endpoints.get(container_id)
-        return publish(self._table, _forwards(endpoint)) if endpoint else ""
+        return publish(self._table, self._forwards(endpoint)) if endpoint else ""
+
+    def _forwards(self, endpoint: Endpoint) -> tuple[Forward, ...]:
+        ports = endpoint.ports
+        if self._outward:  # which address of the host it was is the way out's affair: here all come by one link
+            ports = tuple(msgspec.structs.replace(port, host_ip=ANY) for port in ports)
+        return tuple(Forward(port, endpoint.address) for port in ports)
+
+    def _all_forwards(self, state: State) -> list[Forward]:
+        return [forward for _, endpoint in sorted(state.endpoints.items()) for forward in self._forwards(endpoint)]
+
+    def _host_side(self) -> HostSide:
+        """The host's files, as far as they hold for containers: the way out has a resolver of its own."""
+        host = read_host()
+        if self._outward is None:
+            return host
+        rest = [line for line in host.resolv_conf.splitlines() if not line.strip().startswith("nameserver")]
+        text = "\n".join((f"nameserver {RESOLVER}", *rest, ""))
+        return msgspec.structs.replace(host, resolv_conf=text, systemd=None)
 
     def _forget(self, state: State, container_id: str) -> State:
         """Return the state without the container; who shares its namespace still uses the address, and inherits it."""
         endpoint = state.endpoints.get(container_id)
         if endpoint is None:
             return state
+        if self._outward and endpoint.ports:  # the container's monitor cannot speak to the way out
+            self._outward.unpublish(_host_ports(endpoint.ports))
         if endpoint.restored:
             # its ports were put into a new table after its own steps: perhaps after they were undone, too
-            self._firewall.apply(self._table, unpublish(self._table, _forwards(endpoint)))
+            self._firewall.apply(self._table, unpublish(self._table, self._forwards(endpoint)))
         state = state.with_endpoint(container_id, None)
         heirs = [key for key, e in state.endpoints.items() if endpoint.netns and e.netns == endpoint.netns]
         if not heirs or not endpoint.address:
@@ -159,6 +184,8 @@ class Networks:
 
     def _attach_bridge(self, container_id: str, create: CreateRequest, hostname: str, netns: str) -> Attachment:
         wanted = wanted_ports(create, self._default_ip)
+        if self._outward and not self._outward.running():
+            self._outward.connect(self._outward.program())
         with self._shelf.change() as cell:
             # a place that it has already is that of an earlier start, which nobody took notice of
             state, network = self._with_default_network(self._forget(load(cell), container_id))
@@ -169,6 +196,8 @@ class Networks:
             endpoint = Endpoint(network.name, netns, str(address), published, *own_identity())
             if published:
                 state = self._publish(state, network, endpoint)
+                if self._outward:
+                    self._outward.publish(_host_ports(published))
             last_port = max((p.host_port for p, w in zip(published, wanted, strict=True) if not w.first), default=0)
             state = msgspec.structs.replace(state, last_port=last_port or state.last_port)
             state = state.with_network(msgspec.structs.replace(network, last=str(address)))
@@ -178,7 +207,7 @@ class Networks:
         cable = link_name(self._layout.short_id, container_id, str(address))
         self._bridges.plug(cable, network, netns, str(address), mac)
         interface = Interface(INSIDE, mac, f"{address}/{network.range.prefixlen}", network.gateway)
-        files = container_files(create, read_host(), hostname, str(address), network.gateway)
+        files = container_files(create, self._host_side(), hostname, str(address), network.gateway)
         # no IPv6 router is there: an address that leads nowhere would only make programs wait
         quiet = f"net.ipv6.conf.{INSIDE}.disable_ipv6"
         sysctls = {quiet: "1"} if self._sysctls.read("net.ipv6.conf.default.disable_ipv6") is not None else {}
@@ -201,7 +230,7 @@ class Networks:
 
     def _publish(self, state: State, network: Network, endpoint: Endpoint) -> State:
         before = self._firewall.generation()
-        mine = _forwards(endpoint)
+        mine = self._forwards(endpoint)
         self._firewall.apply(self._table, publish(self._table, mine), unpublish(self._table, mine))
         after = self._firewall.generation()
         udp = tuple(port.host_port for port in endpoint.ports if port.protocol == "udp")
@@ -230,5 +259,5 @@ class Networks:
             save(cell, self._forget(load(cell), container_id).with_endpoint(container_id, endpoint))
 
 
-def _forwards(endpoint: Endpoint) -> tuple[Forward, ...]:
-    return tuple(Forward(port, endpoint.address) for port in endpoint.ports)
+def _host_ports(ports: tuple[PublishedPort, ...]) -> tuple[HostPort, ...]:
+    return tuple(HostPort(port.protocol, port.host_ip, port.host_port) for port in ports)

@@ -102,12 +102,16 @@ class Layout(msgspec.Struct, frozen=True):
         return (*(f"{self.root}/{name}" for name in below_root), *(f"{self.run}/{name}" for name in below_run))
 
 
-def find_layout(root: str | None = None) -> Layout:
-    """Return the layout for *root*, by default that of ``MINIDOCK_ROOT`` or of this user."""
-    privileged = os.geteuid() == 0
+def find_layout(root: str | None = None, user: int | None = None) -> Layout:
+    """Return the layout for *root*, by default that of ``MINIDOCK_ROOT`` or of *user*, by default this process's.
+
+    In a user namespace that it has joined a process is user 0; its *user* is who it was before.
+    """
+    user = os.geteuid() if user is None else user
+    privileged = user == 0
     home = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     default = "/var/lib/minidock" if privileged else f"{home}/minidock"
     path = os.path.realpath(root or os.environ.get("MINIDOCK_ROOT") or default)
-    runtime = "/run" if privileged else os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/minidock-{os.getuid()}"
+    runtime = "/run" if privileged else os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/minidock-{user}"
     base = os.environ.get("MINIDOCK_RUN") or f"{runtime}/minidock"
     return Layout(path, f"{base}/{Layout(path, '').short_id}")

@@ -159,6 +159,16 @@ OPS: dict[str, Op] = {
         "namespaces(7)",
         sh.line("umount {path} && rm {path}"),
     ),
+    "ns.hold": Op(
+        "A small process holds a user namespace in which this user is root; all that follows happens in there.",
+        "user_namespaces(7), newuidmap(1)",
+        lambda _: "unshare --user --map-auto --map-root-user --mount --net --propagation slave sleep inf &",
+    ),
+    "ns.release": Op(
+        "The namespaces end with the process that holds them.",
+        "user_namespaces(7), kill(1)",
+        sh.line("kill -KILL {pid}"),
+    ),
     # --- mounts ---
     "mount.propagation": Op(
         "Mounts made from here on stay in the container's own mount namespace.",
@@ -317,6 +327,18 @@ OPS: dict[str, Op] = {
         "nft(8), libnftables-json(5)",
         lambda a: f"nft -f - <<'EOF'\n{a['rules'].rstrip()}\nEOF",
         lambda a: ("nft.apply", {"table": a["table"], "rules": a["undo"]}) if a.get("undo") else None,
+    ),
+    "outward.connect": Op(
+        "A program of this user carries packets between the containers' network and the host's: no root is needed.",
+        "slirp4netns(1), pasta(1)",
+    ),
+    "outward.publish": Op(
+        "The same program listens on the host for the containers.",
+        "slirp4netns(1), API socket",
+    ),
+    "outward.unpublish": Op(
+        "The program listens there no more.",
+        "slirp4netns(1), API socket",
     ),
     "conntrack.forget": Op(
         "UDP packets that keep coming follow the kernel's memory, not our new rules; so it forgets where they went.",

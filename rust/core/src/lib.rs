@@ -7,6 +7,7 @@
 pub mod capability;
 pub mod cgroups;
 pub mod error;
+pub mod holder;
 pub mod host_mounts;
 pub mod init;
 pub mod launch;

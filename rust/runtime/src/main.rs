@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! minidock-runtime monitor --control FD             what minidock starts; see minidock_core::monitor
+//! minidock-runtime hold --control FD                an ordinary user's namespaces; see minidock_core::holder
 //! minidock-runtime run --bundle DIR [OPTIONS] ID    an OCI bundle in the foreground
 //! minidock-runtime --version
 //! docker-init [--] PROGRAM [ARGUMENTS]              under this name: process 1 with --init; see minidock_core::init
@@ -12,6 +13,7 @@ mod run;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: minidock-runtime monitor --control FD
+       minidock-runtime hold --control FD
        minidock-runtime run [--bundle DIR] [--plan FILE | --options FILE] ID
        minidock-runtime --version";
 
@@ -29,7 +31,8 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Some("run") => run::main(&words[1..]),
-        Some("monitor") => monitor(&words[1..]),
+        Some("monitor") => served(&words[1..], minidock_core::monitor::main),
+        Some("hold") => served(&words[1..], minidock_core::holder::main),
         _ => usage(),
     }
 }
@@ -39,10 +42,11 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-fn monitor(words: &[String]) -> ExitCode {
+/// A program at the end of a control socket.
+fn served(words: &[String], program: fn(i32) -> i32) -> ExitCode {
     match words {
         [flag, number] if flag == "--control" => match number.parse() {
-            Ok(number) => ExitCode::from(minidock_core::monitor::main(number) as u8),
+            Ok(number) => ExitCode::from(program(number) as u8),
             Err(_) => usage(),
         },
         _ => usage(),

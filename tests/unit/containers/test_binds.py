@@ -99,7 +99,7 @@ def test_the_kernels_own_folders_cannot_be_covered(place: str) -> None:
 
 
 def test_a_users_mount_replaces_a_default_one() -> None:
-    defaults = default_mounts(1 << 20, privileged=False, own_ipc=True, cgroup=True)
+    defaults = default_mounts(1 << 20, privileged=False, own_ipc=True)
     point = MountPoint("tmpfs", "/dev/shm", options=("size=1m", "exec"))
     mounts = all_mounts(defaults, {"/etc/hosts": "/c/hosts"}, [point], {})
     assert [m.destination for m in mounts].count("/dev/shm") == 1

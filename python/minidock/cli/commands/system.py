@@ -1,4 +1,4 @@
-"""The engine as a whole: ``info`` and ``system check``."""
+"""The engine as a whole: ``info``, ``system check`` and ``system release``."""
 
 from __future__ import annotations
 
@@ -52,6 +52,13 @@ def check(session: Session, values: Values) -> int:
     return 1 if findings and not values["repair"] else 0
 
 
+def release(session: Session, values: Values) -> int:
+    """End the process that holds an ordinary user's namespaces; the next command starts a new one."""
+    with session.engine(values) as engine:
+        engine.release()
+    return 0
+
+
 INFO = Command("[OPTIONS]", "Display system-wide information", info, (FORMAT_SHORT,))
 CHECK = Command(
     "[OPTIONS]",
@@ -63,3 +70,4 @@ CHECK = Command(
         *STEPS,
     ),
 )
+RELEASE = Command("", "End the process that holds your namespaces (rootless)", release, STEPS, most=0)

@@ -29,14 +29,14 @@ class CgroupHost(msgspec.Struct, frozen=True):
         return controller in self.roots
 
 
-def detect() -> CgroupHost:
-    """Look at the mounts of this process."""
+def detect(privileged: bool) -> CgroupHost:
+    """Look at the mounts of this process; who is not *privileged* may make groups only below its own one."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         mounts = file.read()
     host = parse_mounts(mounts)
     if host.mode != "v2":
         return host
-    base = "" if os.geteuid() == 0 else _own_group()
+    base = "" if privileged else _own_group()
     root = host.roots[""]
     text = _read(f"{root}{base}/cgroup.controllers")
     writable = os.access(f"{root}{base or '/'}", os.W_OK)

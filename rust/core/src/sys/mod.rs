@@ -9,6 +9,7 @@
 //! | `exec`    | execve(2)                                                                    |
 //! | `fds`     | taking over inherited descriptors, close_range(2), dup2(2) onto 0, 1, 2      |
 //! | `netlink` | socket(2) with netlink's options                                             |
+//! | `identity` | setresuid(2), setresgid(2), setgroups(2)                                    |
 //! | `mount`   | mount_setattr(2)                                                             |
 //! | `namespaces` | unshare(2), setns(2)                                                      |
 //! | `seccomp` | seccomp(2)                                                                   |
@@ -20,6 +21,7 @@ pub mod bpf;
 pub mod clone;
 pub mod exec;
 pub mod fds;
+pub mod identity;
 pub mod mount;
 pub mod namespaces;
 pub mod netlink;

@@ -50,6 +50,12 @@ pub fn unblock_in(command: &mut Command) {
     }
 }
 
+/// Wait for a signal: one with its default action ends the process.
+pub fn wait() {
+    // SAFETY: takes nothing, and returns when a signal was handled.
+    unsafe { libc::pause() };
+}
+
 /// Return a descriptor that can be read when one of `signals`, blocked before, is pending.
 pub fn signal_fd(signals: &[i32]) -> Result<OwnedFd, Errno> {
     let set = set_of(signals);
