@@ -14,7 +14,7 @@ from minidock._pure import syscalls
 from minidock._pure.syscalls import MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE
 
 _ATIME = 0x70
-#: word: attributes to set, attributes to clear (MOUNT_ATTR_…)
+#: word: attributes to set, attributes to clear (``MOUNT_ATTR_``…)
 ATTRIBUTES = {
     "ro": (0x01, 0), "rw": (0, 0x01), "nosuid": (0x02, 0), "suid": (0, 0x02), "nodev": (0x04, 0), "dev": (0, 0x04),
     "noexec": (0x08, 0), "exec": (0, 0x08), "nodiratime": (0x80, 0), "diratime": (0, 0x80), "relatime": (0, _ATIME),

@@ -37,7 +37,7 @@ FLAGS = {"TSYNC": 1, "LOG": 2, "SPEC_ALLOW": 4}
 ENOSYS = 38
 X32_BIT = 0x40000000
 
-#: The kernel's AUDIT_ARCH_… value, and the columns of the table of numbers that belong to it.
+#: The kernel's ``AUDIT_ARCH_``… value, and the columns of the table of numbers that belong to it.
 AUDIT = {"X86_64": 0xC000003E, "X86": 0x40000003, "AARCH64": 0xC00000B7, "ARM": 0x40000028}
 FAMILIES = {"x86_64": ("X86_64", "X86"), "aarch64": ("AARCH64", "ARM")}
 COLUMNS = ("X86_64", "X32", "X86", "AARCH64", "ARM")

@@ -45,7 +45,8 @@ inside dev.console             if ``process.terminal``: of its own devpts; becom
 inside mount.fs                again, options ``remount, ro, …``: each tmpfs with ``ro``, when all below it is mounted
 inside root.pivot
 inside root.readonly           if ``root.readonly``
-inside uts.hostname, .domainname
+inside uts.hostname
+inside uts.domainname
 inside sysctl.set              sorted by name
 inside mount.readonly          ``linux.readonlyPaths``, those that exist
 inside mount.mask              ``linux.maskedPaths``, those that exist

@@ -30,7 +30,7 @@ _LIMIT = 64 << 20
 
 
 class Elf(msgspec.Struct, frozen=True):
-    """What a program or library says about itself; ``machine`` is the number of its processor (EM_…)."""
+    """What a program or library says about itself; ``machine`` is the number of its processor (``EM_``…)."""
 
     bits: int
     machine: int
