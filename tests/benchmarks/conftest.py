@@ -16,7 +16,7 @@ from tests.support.ratios import RATIOS, Ratio, seconds
 DOCS = Path(__file__).parents[2] / "docs"
 #: Why native differs from pure, by how a benchmark's group begins; the first that fits counts.
 TWINS = {
-    "layers: digest": "one thread that hashes, in both: OpenSSL's assembler against Rust's use of the same instructions",
+    "layers: digest": "one thread hashes, in both: OpenSSL's assembler against Rust's use of the same instructions",
     "layers: inflate": "one thread, two libraries: the one in Rust's crate against the one below Python's module",
     "layers: deflate": "one thread, two libraries: the one in Rust's crate against the one below Python's module",
     "layers": "threads side by side, against Python's loop over entries around the same C for inflating and hashing",
